@@ -1,0 +1,1 @@
+"""What every layer may use: types, errors, options, the clock, disk access. Imports the standard library only."""

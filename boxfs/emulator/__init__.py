@@ -1,0 +1,1 @@
+"""A local Box: an HTTP server written from the API reference. Imports nothing else of boxfs."""
