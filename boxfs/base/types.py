@@ -84,9 +84,7 @@ class Account:
 class EventKind(StrEnum):
     """What an event asks of a file system (box-api.md section 19.2); the rest of Box's types changes no tree."""
 
-    CHANGED = (
-        "changed"  # created, uploaded, renamed, moved, copied, restored, promoted: `item` is today's state
-    )
+    CHANGED = "changed"  # created, uploaded, renamed, moved, copied, restored, promoted: `item` is today's state
     TRASHED = "trashed"
     COLLABORATION = "collaboration"  # a shared tree appeared, vanished, or its rights changed
     LOCK = "lock"

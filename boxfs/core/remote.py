@@ -2,10 +2,9 @@
 
 The core never imports `boxfs.api`; the command line hands it an object of this shape (`boxfs.api.drive.BoxDrive`).
 Contract of every method: typed results; errors only of `boxfs.base.errors`; requests that may safely be repeated are
-repeated inside (back-off, Retry-After, one renewal of the token); a write whose outcome is unknown is *not* repeated but
-raises `InDoubt`, and the caller looks at Box before it asks again.  No method is called with a lock of the core held.
-`background=True` lets people's requests go first.  `Cancelled` is raised by none: shutting down closes the Remote, after
-which calls raise `Unreachable`.
+repeated inside (back-off, Retry-After, one renewal of the token); a write whose outcome is unknown is *not* repeated
+but raises `InDoubt`, and the caller looks at Box before it asks again.  No method is called with a lock of the core held.
+`background=True` lets people's requests go first.  After `close`, calls raise `Unreachable`.
 """
 
 from __future__ import annotations
@@ -73,9 +72,7 @@ class Remote(Protocol):
     def create_folder(self, parent_id: ItemId, name: str) -> Item:
         """Raises NameTaken with the holder, InvalidName, NotFound (parent), Denied, InDoubt."""
 
-    def upload_file(
-        self, parent_id: ItemId, name: str, body: Body, *, sha1: str, mtime_ns: int | None
-    ) -> Item: ...
+    def upload_file(self, parent_id: ItemId, name: str, body: Body, *, sha1: str, mtime_ns: int | None) -> Item: ...
 
     def upload_version(
         self,
@@ -101,30 +98,22 @@ class Remote(Protocol):
     ) -> Item:
         """Rename, move, set times: what is None stays.  A move is not guarded by `etag` at Box."""
 
-    def delete(
-        self, kind: Kind, item_id: ItemId, *, etag: Etag | None = None, recursive: bool = False
-    ) -> None:
+    def delete(self, kind: Kind, item_id: ItemId, *, etag: Etag | None = None, recursive: bool = False) -> None:
         """To the trash.  Raises NotEmpty for a folder with children unless `recursive`."""
 
     def copy_file(
         self, file_id: ItemId, parent_id: ItemId, name: str, *, version_id: VersionId | None = None
     ) -> Item: ...
 
-    def restore(
-        self, kind: Kind, item_id: ItemId, *, name: str | None = None, parent_id: ItemId | None = None
-    ) -> Item:
+    def restore(self, kind: Kind, item_id: ItemId, *, name: str | None = None, parent_id: ItemId | None = None) -> Item:
         """Take an item out of the trash."""
 
     # Chunked uploads (box-api.md section 12).
     def create_session(self, *, parent_id: ItemId, name: str, size: int) -> UploadSession: ...
 
-    def create_version_session(
-        self, file_id: ItemId, *, size: int, name: str | None = None
-    ) -> UploadSession: ...
+    def create_version_session(self, file_id: ItemId, *, size: int, name: str | None = None) -> UploadSession: ...
 
-    def upload_part(
-        self, session: UploadSession, body: Body, *, offset: int, sha1: str, total_size: int
-    ) -> Part:
+    def upload_part(self, session: UploadSession, body: Body, *, offset: int, sha1: str, total_size: int) -> Part:
         """Send one part; a part that is there already (409) is looked up and returned."""
 
     def list_parts(self, session: UploadSession) -> list[Part]: ...
