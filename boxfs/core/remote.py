@@ -3,8 +3,8 @@
 The core never imports `boxfs.api`; the command line hands it an object of this shape (`boxfs.api.drive.BoxDrive`).
 Contract of every method: typed results; errors only of `boxfs.base.errors`; requests that may safely be repeated are
 repeated inside (back-off, Retry-After, one renewal of the token); a write whose outcome is unknown is *not* repeated
-but raises `InDoubt`, and the caller looks at Box before it asks again.  No method is called with a lock of the core held.
-`background=True` lets people's requests go first.  After `close`, calls raise `Unreachable`.
+but raises `InDoubt`, and the caller looks at Box before it asks again.  No method is called with a lock of the core
+held.  `background=True` lets people's requests go first.  After `close`, calls raise `Unreachable`.
 """
 
 from __future__ import annotations
