@@ -33,8 +33,8 @@ class Wanted(Flag):
 class Content:
     """Local bytes of a file that Box has not got: a spool file, and what it rests on.
 
-    spool: number of the spool file.  edit: grows with every change of the bytes; an upload acknowledges the edit that it
-    took, and no later one.  base: the version whose bytes stand wherever the spool has none (partial overwrite of a
+    spool: number of the spool file.  edit: grows with every change of the bytes; an upload acknowledges the edit that
+    it took, and no later one.  base: the version whose bytes stand wherever the spool has none (partial overwrite of a
     remote file); None where the spool holds all.  base_size: how many bytes of base count (truncate cuts it).
     base_etag: the item's etag when this edit began, the If-Match of its upload; None for a file that is new.
     """
@@ -51,8 +51,8 @@ class Node:
     """One inode.
 
     parent: where the mount shows it, None where it shows it nowhere (deleted here).  name: as the mount shows it.
-    size, *_ns: as stat shows them.  mode: permission bits, None for the mount's default; kind_bits: the S_IFMT bits of a
-    symlink, fifo, socket or device (0: as `kind` says); target: of a symlink.  xattrs: user's own.
+    size, *_ns: as stat shows them.  mode: permission bits, None for the mount's default; kind_bits: the S_IFMT bits of
+    a symlink, fifo, socket or device (0: as `kind` says); target: of a symlink.  xattrs: user's own.
     remote: None where Box never had it.  A trashed remote (`remote.trashed`) is one that Box has put away.
     complete: of a folder: all its children are in the table, as of the stream position.  stale: why it is to be listed
     again (None: it need not).
