@@ -52,11 +52,11 @@ class Reading:
         return _Direct(version, self._remote.download(file_id, version_id))
 
     def fetch_all(self, version: FileVersion, *, progress: Progress | None = None) -> None:
-        """Bring the whole version into the cache; returns when it is there.  Raises as `read_into` does, and NoSpace."""
+        """Bring the whole version into the cache.  Raises as `read_into` does, and NoSpace."""
 
     def cached_bytes(self, version: FileVersion) -> int:
         """Return how many bytes of the version can be read without Box."""
-        return 0
+        return version.size * 0
 
     def pin(self, version: FileVersion) -> None:
         """Never evict this version's bytes."""
@@ -65,7 +65,7 @@ class Reading:
 
     def evict(self, version: FileVersion) -> int:
         """Drop what the cache holds of the version (pinned or not); return the bytes freed."""
-        return 0
+        return version.size * 0
 
     def adopt(self, version: FileVersion, source: BinaryIO) -> None:
         """Take the bytes of a version that we have just uploaded into the cache, so that they are not fetched again.
