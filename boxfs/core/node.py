@@ -59,6 +59,8 @@ class Node:
     changed_ns: time of the last local change that made it pending (start of the settle window).
     attempts, not_before_ns, error: how sending went, for the back-off and for people.
     conflict_of: name of the file that this one is the conflict copy of.
+    times_set: a user set the times (utimensat): worth keeping at Box where the policy keeps times.
+    mark: number that tells its name at Box from one that differs by case only (case=encode); 0: none.
     """
 
     ino: Ino
@@ -85,6 +87,8 @@ class Node:
     not_before_ns: int = 0
     error: str | None = None
     conflict_of: str | None = None
+    times_set: bool = False
+    mark: int = 0
 
     @property
     def is_folder(self) -> bool:

@@ -1,0 +1,582 @@
+"""Tree: every inode that the mount knows, with its local and its remote state.
+
+The tree owns the one lock of the core's state, the records on disk, and a bounded cache of nodes above them.
+
+    LOCK.  `Tree.lock` is re-entrant and is never held while anything waits for the network or for fsync.  A file's own
+    lock (core/openfiles.py) is taken before it, never after it.
+
+Reading methods take the lock for a moment and return frozen snapshots.  All changes go through one transaction:
+
+    with tree.change() as change:
+        node = change.node(ino)
+        change.put(replace(node, name="b"))
+
+On a normal exit the rows are committed, then, with the lock released, the watcher hears what the change noted and
+`on_pending` is called if there is new work for sync.  An exception undoes everything, in memory too.
+
+Names are looked up exactly as given; `holder` finds who has a name as Box compares names.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from boxfs.base.errors import NoSpace
+from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Ino, Item, ItemId, Kind
+from boxfs.core import inodes
+from boxfs.core.interface import Watcher
+from boxfs.core.names import fold
+from boxfs.core.node import Node, Wanted
+from boxfs.core.options import CoreOptions
+from boxfs.core.rows import from_row, to_row, untext
+from boxfs.core.shown import told
+from boxfs.core.wanted import wanted
+from boxfs.store.records import Records
+
+_INO_STRIDE = 1024  # counted inode numbers are reserved on disk in blocks of so many
+
+Names = dict[str, Ino | tuple[Ino, ...]]  # folded name -> who has it (several: what Box let slip through)
+
+
+class Tree:
+    def __init__(
+        self,
+        records: Records,
+        options: CoreOptions,
+        *,
+        root_folder: ItemId = ROOT_FOLDER,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        # Dependencies
+        self.records = records
+        self.options = options
+        self.clock = clock  # nanoseconds since the epoch
+        self.watcher: Watcher | None = None
+        self.on_pending: Callable[[], None] = lambda: None
+        # Called after an upload was acknowledged (node as it was, item as it is), with no lock held.
+        self.on_uploaded: Callable[[Node, Item], None] = lambda _node, _item: None
+        # Called when no row names a spool file any more, with no lock held, after on_uploaded.
+        self.on_spool_free: Callable[[int], None] = lambda _number: None
+        # Inodes that open files hold although no row may have them any more.
+        self.held_inos: Callable[[], Container[Ino]] = tuple
+        # The lock (see above) and what it guards
+        self.lock = threading.RLock()
+        self._nodes: dict[Ino, Node] = {}  # cache, oldest first; invariant: holds every node that is dirty
+        self._items: dict[tuple[Kind, ItemId], Ino] = {}  # of the cached nodes with a remote
+        self._listings: dict[Ino, Names] = {}  # cache of whole folders, oldest first
+        self._listed = 0  # names in _listings
+        self._change: Change | None = None  # the one under way
+        self._generation = 0
+        self._next_ino = 0  # the next count, and where the reserved block ends
+        self._reserved_ino = 0
+        self._pending: set[Ino] = {Ino(row[0]) for row in records.pending()}
+        with self.change() as change:
+            root = change.node(ROOT_INO)
+            if root is None or root.item_id != root_folder:
+                now = clock()
+                change.put(
+                    Node(
+                        ROOT_INO,
+                        Kind.FOLDER,
+                        None,
+                        "",
+                        mtime_ns=now,
+                        ctime_ns=now,
+                        atime_ns=now,
+                        remote=Item(Kind.FOLDER, root_folder, ""),
+                    )
+                )
+
+    def close(self) -> None:
+        with self.lock:
+            self.records.close()
+
+    # Reading
+
+    def node(self, ino: Ino) -> Node | None:
+        """Return the node, also of one that is deleted here but not yet at Box; None where there is none."""
+        node = self._nodes.get(ino)  # a dict read is atomic: the usual case needs no lock
+        if node is not None:
+            return node
+        with self.lock:
+            return self._load(ino)
+
+    def child(self, parent: Ino, name: str) -> Node | None:
+        """Return who has exactly this name in the folder, as far as the table knows."""
+        with self.lock:
+            for node in self._holders(parent, name):
+                if node.name == name:
+                    return node
+            return None
+
+    def holder(self, parent: Ino, name: str) -> Node | None:
+        """Return who has the name as Box compares names (the exact one first), as far as the table knows."""
+        with self.lock:
+            found = None
+            for node in self._holders(parent, name):
+                if node.name == name:
+                    return node
+                found = found or node
+            return found
+
+    def children(self, parent: Ino) -> list[Node]:
+        """Return all children that the table knows; whether these are all is the folder's `complete`."""
+        with self.lock:
+            listing = self._listing(parent)
+            inos = [ino for one in listing.values() for ino in (one if isinstance(one, tuple) else (one,))]
+            nodes = self._nodes
+            missing = sum(ino not in nodes for ino in inos)
+            if missing > 8:
+                self._flush()
+                for row in self.records.children(parent):
+                    if Ino(row[0]) not in nodes:
+                        self._remember(from_row(row), evict=False)
+            out = [node for ino in inos if (node := self._load(ino)) is not None]
+            self._evict()
+            return out
+
+    def by_item(self, kind: Kind, item_id: ItemId) -> Node | None:
+        with self.lock:
+            ino = self._items.get((kind, item_id))
+            if ino is not None:
+                return self._load(ino)
+            row = self.records.by_item(kind.value, item_id)
+            if row is None or (self._change is not None and Ino(row[0]) in self._change.dirty):
+                return None
+            return self._nodes.get(Ino(row[0])) or self._remember(from_row(row))
+
+    def pending(self) -> Iterator[Node]:
+        """Yield every node that differs from Box, each as it is when it is reached; no lock is held between them."""
+        with self.lock:
+            inos = list(self._pending)
+        for ino in inos:
+            node = self.node(ino)
+            if node is not None and ino in self._pending:
+                yield node
+
+    def pending_count(self) -> int:
+        return len(self._pending)
+
+    def is_pending(self, ino: Ino) -> bool:
+        return ino in self._pending
+
+    def pending_below(self, folder_id: ItemId) -> list[Node]:
+        """Return the pending nodes whose item Box has in that folder, wherever the mount shows them."""
+        with self.lock:
+            self._flush()
+            rows = self.records.pending_below(folder_id)
+            return [self._nodes.get(Ino(row[0])) or self._remember(from_row(row)) for row in rows]
+
+    def wanted(self, node: Node) -> Wanted:
+        """Return how the node differs from Box."""
+        parent = self.node(node.parent) if node.parent is not None else None
+        return wanted(node, parent, self.options)
+
+    def path(self, ino: Ino) -> str | None:
+        """Return the path below the root ("" for the root); None where the inode has no name now."""
+        parts: list[str] = []
+        with self.lock:
+            while ino != ROOT_INO:
+                node = self.node(ino)
+                if node is None or node.parent is None:
+                    return None
+                parts.append(node.name)
+                ino = node.parent
+        return "/".join(reversed(parts))
+
+    def is_below(self, ino: Ino, ancestor: Ino) -> bool:
+        """Tell whether `ino` is `ancestor` or shown somewhere below it."""
+        with self.lock:
+            at: Ino | None = ino
+            while at is not None:
+                if at == ancestor:
+                    return True
+                node = self.node(at)
+                at = node.parent if node is not None else None
+        return False
+
+    def descendants(self, ino: Ino) -> Iterator[Node]:
+        """Yield what the table knows below a folder, parents first."""
+        todo = [ino]
+        while todo:
+            for node in self.children(todo.pop()):
+                yield node
+                if node.is_folder:
+                    todo.append(node.ino)
+
+    def generation(self) -> int:
+        return self._generation
+
+    def fact(self, name: str) -> str | None:
+        """Return a small fact by name (store/schema.py, table facts)."""
+        with self.lock:
+            return self.records.fact(name)
+
+    # Changing
+
+    @contextmanager
+    def change(self, *, frees: bool = False) -> Iterator[Change]:
+        """One transaction; a change inside a change joins it.
+
+        frees: it makes room (a deletion, an acknowledgement), so on a full disk it may use the room kept for that.
+        Raises NoSpace where the disk is full, with nothing changed.
+        """
+        with self.lock:
+            outer = self._change
+            if outer is not None:
+                yield outer
+                return
+            change = self._change = Change(self)
+            try:
+                yield change
+                try:
+                    change._commit()
+                except NoSpace:
+                    if not (frees and self.records.release_ballast()):
+                        raise
+                    change._again()
+            except BaseException:
+                self._undo(change)
+                raise
+            finally:
+                self._change = None
+            woke = bool(change.touched and any(ino in self._pending for ino in change.touched))
+        if self.watcher is not None:
+            for note in change.notes:
+                note(self.watcher)
+        for action in change.after:
+            action()
+        if woke:
+            self.on_pending()
+
+    def sync(self) -> None:
+        """Make every committed change survive a power cut.  Waits for the disk; not to be called with the lock held."""
+        self.records.sync()
+
+    def forget_clean(self) -> int:
+        """Drop every row that is only cache (`boxfs cache clear`); return how many."""
+        with self.lock:
+            self.records.begin()
+            try:
+                dropped = self.records.drop_clean([ROOT_INO])
+                self.records.commit()
+            except BaseException:
+                self.records.rollback()
+                raise
+            self._drop_caches()
+        if self.watcher is not None:
+            self.watcher.everything_changed()
+        return dropped
+
+    # Inside, with the lock held
+
+    def _load(self, ino: Ino) -> Node | None:
+        node = self._nodes.get(ino)
+        if node is None:
+            if self._change is not None and ino in self._change.dirty:
+                return None  # removed in this transaction
+            row = self.records.node(ino)
+            if row is None:
+                return None
+            node = self._remember(from_row(row))
+        return node
+
+    def _remember(self, node: Node, *, evict: bool = True) -> Node:
+        self._nodes[node.ino] = node
+        if node.remote is not None:
+            self._items[node.remote.key] = node.ino
+        if evict:
+            self._evict()
+        return node
+
+    def _evict(self) -> None:
+        limit = self.options.cached_nodes
+        if len(self._nodes) <= limit:
+            return
+        dirty = self._change.dirty if self._change is not None else {}
+        for ino in list(self._nodes)[: len(self._nodes) - limit + limit // 8]:
+            if ino not in dirty and ino != ROOT_INO:
+                self._drop(ino)
+
+    def _drop(self, ino: Ino) -> None:
+        node = self._nodes.pop(ino, None)
+        if node is not None and node.remote is not None and self._items.get(node.remote.key) == ino:
+            del self._items[node.remote.key]
+
+    def _drop_caches(self) -> None:
+        self._nodes.clear()
+        self._items.clear()
+        self._listings.clear()
+        self._listed = 0
+        self._generation += 1
+
+    def _listing(self, parent: Ino) -> Names:
+        listing = self._listings.get(parent)
+        if listing is None:
+            self._flush()
+            listing = {}
+            for folded, ino in self.records.names(parent):
+                _add(listing, untext(folded), Ino(ino))
+            while self._listings and self._listed + len(listing) > self.options.cached_names:
+                oldest = next(iter(self._listings))
+                self._listed -= len(self._listings.pop(oldest))
+            self._listings[parent] = listing
+            self._listed += len(listing)
+        return listing
+
+    def _holders(self, parent: Ino, name: str) -> Iterator[Node]:
+        found = self._listing(parent).get(fold(name))
+        if found is None:
+            return
+        for ino in found if isinstance(found, tuple) else (found,):
+            node = self._load(ino)
+            if node is not None:
+                yield node
+
+    def _flush(self) -> None:
+        if self._change is not None:
+            self._change._flush()
+
+    def _link(self, node: Node) -> None:
+        if node.parent is not None:
+            listing = self._listings.get(node.parent)
+            if listing is not None:
+                before = len(listing)
+                _add(listing, fold(node.name), node.ino)
+                self._listed += len(listing) - before
+
+    def _unlink(self, node: Node) -> None:
+        if node.parent is not None:
+            listing = self._listings.get(node.parent)
+            if listing is not None:
+                before = len(listing)
+                _discard(listing, fold(node.name), node.ino)
+                self._listed += len(listing) - before
+
+    def _undo(self, change: Change) -> None:
+        self.records.rollback()
+        if change.touched:
+            self._drop_caches()
+            self._next_ino = self._reserved_ino = 0
+            self._pending = {Ino(row[0]) for row in self.records.pending()}
+
+
+class Change:
+    """One transaction under way; see `Tree.change`.  Used with the tree's lock held, by the thread that began it."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.touched: dict[Ino, Node | None] = {}  # final state of all that this change put or removed
+        self.dirty: dict[Ino, Node | None] = {}  # the part of it that is not in SQLite yet
+        self.notes: list[Callable[[Watcher], None]] = []
+        self.after: list[Callable[[], None]] = []  # run after the commit, with no lock held
+        self._began = False
+        self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+
+    # Reading: as Tree, seeing what this change did
+    def node(self, ino: Ino) -> Node | None:
+        return self.tree.node(ino)
+
+    def child(self, parent: Ino, name: str) -> Node | None:
+        return self.tree.child(parent, name)
+
+    def holder(self, parent: Ino, name: str) -> Node | None:
+        return self.tree.holder(parent, name)
+
+    def children(self, parent: Ino) -> list[Node]:
+        return self.tree.children(parent)
+
+    def by_item(self, kind: Kind, item_id: ItemId) -> Node | None:
+        return self.tree.by_item(kind, item_id)
+
+    # Nodes
+    def new_ino(self, kind: Kind | None = None, item_id: ItemId | None = None) -> Ino:
+        """Return a number for a new node: that of the item, or the next count for what Box has never had.
+
+        An item whose number is taken (its identity went to another inode once) gets a counted one.
+        """
+        tree = self.tree
+        if kind is not None and item_id is not None:
+            ino = inodes.of_item(kind, item_id)
+            if tree.node(ino) is None and ino not in tree.held_inos():
+                return ino
+        if tree._next_ino >= tree._reserved_ino:
+            start = tree._reserved_ino or int(tree.records.fact("next_ino") or "1")
+            tree._next_ino, tree._reserved_ino = start, start + _INO_STRIDE
+            self.run(tree.records.set_fact, "next_ino", str(tree._reserved_ino))
+            self.touched.setdefault(ROOT_INO, tree.node(ROOT_INO))  # an undo must reset the count
+        ino = inodes.counted(tree._next_ino)
+        tree._next_ino += 1
+        return ino
+
+    def put(self, node: Node) -> Node:
+        """Store the node as it is now; whether it is pending is worked out here.  Returns it."""
+        tree = self.tree
+        ino = node.ino
+        old = tree._load(ino)
+        if old is node:
+            return node
+        moved = old is None or old.parent != node.parent or old.name != node.name
+        if old is not None:
+            if moved:
+                tree._unlink(old)
+                if old.parent is not None:
+                    tree._generation += 1
+            if old.remote is not None and tree._items.get(old.remote.key) == ino:
+                del tree._items[old.remote.key]
+            if old.content is not None and (node.content is None or node.content.spool != old.content.spool):
+                self._free_spool(old.content.spool)
+        tree._nodes[ino] = node
+        if node.remote is not None:
+            tree._items[node.remote.key] = ino
+        if moved:
+            tree._link(node)
+        self.dirty[ino] = self.touched[ino] = node
+        self._mark(node)
+        if node.is_folder and old is not None and old.item_id != node.item_id:
+            for child in tree.children(ino):  # whether they are in place depends on the folder's id
+                if child.remote is not None:
+                    self.dirty[child.ino] = self.touched[child.ino] = child
+                    self._mark(child)
+        if len(tree._nodes) > tree.options.cached_nodes + 1024:
+            self._flush()
+            tree._evict()
+        return node
+
+    def _mark(self, node: Node) -> None:
+        if self.tree.wanted(node):
+            self.tree._pending.add(node.ino)
+        else:
+            self.tree._pending.discard(node.ino)
+
+    def remove(self, ino: Ino) -> None:
+        """Forget the node (not its children).  What it had in the spool is dropped with it."""
+        tree = self.tree
+        old = tree._load(ino)
+        if old is None:
+            return
+        tree._unlink(old)
+        tree._drop(ino)
+        if old.content is not None:
+            self._free_spool(old.content.spool)
+        tree._pending.discard(ino)
+        tree._generation += 1
+        tree._listed -= len(tree._listings.pop(ino, {}))
+        self.dirty[ino] = self.touched[ino] = None
+
+    def remove_tree(self, ino: Ino) -> list[Node]:
+        """Forget the node and everything below it; return all of them, parents first."""
+        top = self.node(ino)
+        gone = [] if top is None else [top, *(self.tree.descendants(ino) if top.is_folder else ())]
+        for node in reversed(gone):
+            self.remove(node.ino)
+        return gone
+
+    def acknowledge(self, ino: Ino, item: Item, edit: int | None = None) -> Node | None:
+        """Take in what Box answered to a write of ours; return the node as it is now, None where it is gone.
+
+        edit: the `Content.edit` that was uploaded, None where the call sent no bytes.  Later edits stay pending, based
+        on the version that was just made.  What is not different from Box any more ceases to be pending by itself.
+        """
+        node = self.node(ino)
+        if node is None:
+            return None
+        remote = told(node.remote, item)
+        content = node.content
+        changes: dict[str, Any] = {"remote": remote, "attempts": 0, "not_before_ns": 0, "error": None}
+        if content is not None and edit is not None:
+            if content.edit == edit:
+                changes["content"] = None
+                self.after.append(lambda: self.tree.on_uploaded(node, item))
+            else:
+                changes["content"] = replace(content, base_etag=item.etag)
+        other = self.by_item(item.kind, item.id)
+        if other is not None and other.ino != ino:
+            self.remove(other.ino)
+        return self.put(replace(node, **changes))
+
+    def _free_spool(self, number: int) -> None:
+        self.run(self.tree.records.drop_spool, number)
+        self.after.append(lambda: self.tree.on_spool_free(number))
+
+    # What is not nodes
+    def run(self, step: Callable[..., object], *values: Any) -> None:
+        """Call a writing method of the records as a part of this transaction."""
+        self._begin()
+        self._steps.append((step, values))
+        step(*values)
+
+    def set_fact(self, name: str, value: str | None) -> None:
+        self.run(self.tree.records.set_fact, name, value)
+
+    # What the watcher hears after the commit.  Only of what did not come through the mount.
+    def content_changed(self, ino: Ino) -> None:
+        self.notes.append(lambda watcher: watcher.content_changed(ino))
+
+    def attributes_changed(self, ino: Ino) -> None:
+        self.notes.append(lambda watcher: watcher.attributes_changed(ino))
+
+    def entry_gone(self, parent: Ino, name: str) -> None:
+        self.notes.append(lambda watcher: watcher.entry_gone(parent, name))
+
+    def entry_appeared(self, parent: Ino, name: str) -> None:
+        self.notes.append(lambda watcher: watcher.entry_appeared(parent, name))
+
+    def everything_changed(self) -> None:
+        self.notes.append(lambda watcher: watcher.everything_changed())
+
+    # SQLite
+    def _begin(self) -> None:
+        if not self._began:
+            self.tree.records.begin()
+            self._began = True
+
+    def _flush(self) -> None:
+        if not self.dirty:
+            return
+        self._begin()
+        pending = self.tree._pending
+        gone = [ino for ino, node in self.dirty.items() if node is None]
+        if gone:
+            self.tree.records.remove_nodes(gone)
+        self.tree.records.put_nodes([to_row(node, node.ino in pending) for node in self.dirty.values() if node])
+        self.dirty.clear()
+
+    def _commit(self) -> None:
+        self._flush()
+        if self._began:
+            self.tree.records.commit()
+
+    def _again(self) -> None:
+        """Do it once more from the start, after SQLite gave up for want of room."""
+        self.tree.records.rollback()
+        self._began = False
+        self._begin()
+        for step, values in self._steps:
+            step(*values)
+        self.dirty = dict(self.touched)
+        self._commit()
+
+
+def _add(listing: Names, folded: str, ino: Ino) -> None:
+    held = listing.get(folded)
+    if held is None or held == ino:
+        listing[folded] = ino
+    elif isinstance(held, tuple):
+        listing[folded] = held if ino in held else (*held, ino)
+    else:
+        listing[folded] = (held, ino)
+
+
+def _discard(listing: Names, folded: str, ino: Ino) -> None:
+    held = listing.get(folded)
+    if isinstance(held, tuple):
+        rest = tuple(one for one in held if one != ino)
+        listing[folded] = rest[0] if len(rest) == 1 else rest
+    elif held == ino:
+        del listing[folded]
