@@ -1,0 +1,83 @@
+"""The command line of the emulator: `python -m boxfs.emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from boxfs.emulator.server import serve
+from boxfs.emulator.settings import BadSetting, Settings
+
+READY = "boxfs emulator ready: "
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="boxfs emulator",
+        description="A local Box server. One URL serves the API (/2.0), uploads (/api/2.0), /oauth2 and downloads.",
+    )
+    made.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder that keeps everything")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    made.add_argument("--port", type=int, default=0, help="0 (default): a free one")
+    made.add_argument(
+        "--token", action="append", default=[], metavar="TOKEN=LOGIN",
+        help="a developer token and the user it is for (default dev-token=ada@example.com, bob-token=bob@example.com)",
+    )  # fmt: skip
+    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a knob; see --list-knobs")
+    made.add_argument("--settings", type=Path, metavar="FILE", help="knobs as a JSON object")
+    made.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate (chain) to serve TLS with")
+    made.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
+    made.add_argument("--list-knobs", action="store_true", help="print all knobs with their defaults and stop")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if "--list-knobs" in arguments:
+        for name, value in Settings().as_dict().items():
+            print(f"{name}={value}")
+        return 0
+    options = parser().parse_args(arguments)
+    try:
+        serve(
+            options.data,
+            options.host,
+            options.port,
+            settings=_settings(options),
+            tokens=_tokens(options.token),
+            certificate=options.tls_cert,
+            key=options.tls_key,
+            ready=lambda url: print(f"{READY}{url}", flush=True),
+        )
+    except (BadSetting, OSError) as error:
+        print(f"boxfs emulator: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if options.settings:
+        try:
+            found.update(json.loads(options.settings.read_text()))
+        except ValueError as error:
+            raise BadSetting(f"{options.settings} is no JSON object: {error}") from None
+    found.update(Settings.parse(assignment) for assignment in options.set)
+    Settings().update(found)
+    return found
+
+
+def _tokens(assignments: Sequence[str]) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    for assignment in assignments:
+        token, equals, login = assignment.partition("=")
+        if not equals or not token or not login:
+            raise BadSetting(f"expected TOKEN=LOGIN, not {assignment!r}")
+        found[token] = login
+    return found or None

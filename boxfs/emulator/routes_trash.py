@@ -1,0 +1,5 @@
+"""To come."""
+
+from boxfs.emulator.dispatch import Routes
+
+routes = Routes()

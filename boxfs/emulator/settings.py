@@ -1,0 +1,147 @@
+"""The knobs of the emulator: one dataclass, changeable while it runs.
+
+Every knob has a default under which the emulator behaves as Box does on a good day.  `update` takes what the command
+line, a settings file or the admin endpoint says, checks names and types, and changes all or nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class BadSetting(ValueError):
+    """A knob that does not exist, or a value of the wrong type."""
+
+
+@dataclass
+class Settings:
+    # The account.
+    space_amount: int = 10_737_418_240
+    """Quota of each user in bytes; `storage_limit_exceeded` beyond it."""
+    max_upload_size: int = 5_368_709_120
+    timezone: str = "America/Los_Angeles"
+    """The zone whose offset all times carry (trap 21)."""
+
+    # Replies.
+    gzip: bool = True
+    """Compress JSON replies of more than 1,400 bytes for clients that ask."""
+    json_401: bool = False
+    """Give a 401 a JSON body; Box's is empty (section 23)."""
+    new_version_status: int = 201
+    """Status of a new version: 201 in fixtures, 200 in the document."""
+    refuse_astral_names: bool = False
+    """Refuse names with characters beyond the BMP."""
+    trim_upload_names: bool = False
+    """Trim trailing spaces of uploaded names instead of refusing them."""
+
+    # Listings.
+    listing_holes: int = 0
+    """n > 0: after every n entries one slot of the listing is invisible: short pages, total_count too high."""
+    listing_lag_s: float = 0.0
+    """Listings show a change only after this time; GET by id is current at once."""
+    last_marker: str = "null"
+    """How the last page of a marker listing says so: "null", "empty" or "absent"."""
+    max_items_offset: int = 300_000
+    max_offset: int = 10_000
+
+    # Downloads.
+    download_url_life_s: float = 900.0
+    download_host: str = ""
+    """HOST or HOST:PORT of download URLs; empty: another name of the same server (127.0.0.1 <-> localhost)."""
+    fresh_content_202: int = 0
+    """The first n downloads of each new version are answered 202 with Retry-After."""
+    retry_after_s: int = 1
+    """Retry-After of 202 answers."""
+
+    # Chunked uploads.
+    min_session_size: int = 20_000_000
+    part_size: int = 0
+    """Size of parts; 0: 8 MiB below 1 GB, 32 MiB below 4 GB, 64 MiB above."""
+    session_life_s: float = 7 * 86400.0
+    commit_202: int = 0
+    """The first n commits of each session are answered 202 with Retry-After."""
+    commit_parts_mismatch: int = 0
+    """The first n commits of each session (after the 202s) are answered 400 parts_mismatch."""
+
+    # Versions and trash.
+    keep_versions: int = 100
+    trash: bool = True
+    """False: DELETE purges at once."""
+    trash_days: int = 30
+    trashed_folder_code: str = "trashed"
+    """Code of the 404 of a trashed folder: "trashed" or "not_found"."""
+    trash_bumps_etag: bool = True
+
+    # Events.
+    event_delay_s: float = 0.0
+    """Events are listed (and long polls answered) only after this time."""
+    event_early_poll: bool = False
+    """Answer long polls at once although the event is listed only after `event_delay_s`."""
+    event_duplicates: float = 0.0
+    """Share (0 to 1) of events that come twice, in the same page or on a later one."""
+    event_reorder: int = 0
+    """n > 1: events are shuffled inside windows of n."""
+    event_short_pages: bool = False
+    """Pages hold fewer events than asked for although more follow."""
+    event_null_source: float = 0.0
+    """Share (0 to 1) of events whose source is null."""
+    events_per_descendant: bool = False
+    """A recursive trash or restore tells one event per descendant too, not only one for the folder."""
+    event_move_and_rename: bool = True
+    """A move with a new name gives ITEM_MOVE and ITEM_RENAME; else only ITEM_MOVE."""
+    event_new_version_type: str = "ITEM_UPLOAD"
+    """Type of a new version's event: ITEM_UPLOAD or ITEM_MODIFY."""
+    poll_reconnect_s: float = 600.0
+    """An idle long poll is answered "reconnect" after this time."""
+    poll_retry_timeout_s: int = 610
+    poll_max_retries: int = 10
+    poll_spurious_s: float = 0.0
+    """> 0: a long poll is answered new_change after this time though nothing happened."""
+
+    def update(self, changes: Mapping[str, Any]) -> None:
+        """Set several knobs at once.  Raises BadSetting and changes nothing if one is unknown or of the wrong type."""
+        known = {f.name: f for f in dataclasses.fields(self)}
+        checked: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name not in known:
+                raise BadSetting(f"no knob is called {name!r}; there are: {', '.join(sorted(known))}")
+            checked[name] = _as_type(name, type(getattr(self, name)), value)
+        for name, value in checked.items():
+            setattr(self, name, value)
+
+    def reset(self, start: Mapping[str, Any]) -> None:
+        """Go back to the defaults with `start` on top (what the command line gave)."""
+        self.update(dataclasses.asdict(type(self)()))
+        self.update(start)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def parse(cls, assignment: str) -> tuple[str, Any]:
+        """Read NAME=VALUE of the command line."""
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise BadSetting(f"expected NAME=VALUE, not {assignment!r}")
+        default = getattr(cls(), name, None)
+        if isinstance(default, bool):
+            if text.lower() not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+                raise BadSetting(f"{name} wants true or false, not {text!r}")
+            return name, text.lower() in ("true", "1", "yes", "on")
+        if isinstance(default, int | float):
+            try:
+                return name, type(default)(text)
+            except ValueError:
+                raise BadSetting(f"{name} wants a number, not {text!r}") from None
+        return name, text
+
+
+def _as_type(name: str, wanted: type, value: Any) -> Any:
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not wanted:
+        raise BadSetting(f"{name} wants {wanted.__name__}, not {value!r}")
+    return value
