@@ -19,16 +19,25 @@ Messages are one line, say what to do where something can be done, and never hol
 from __future__ import annotations
 
 import errno as _errno
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boxfs.base.types import Item
 
 
 class FsError(Exception):
-    """Something a caller of the file system must hear of.  `errno`: what the system call returns."""
+    """Something a caller of the file system must hear of.  `errno`: what the system call returns.
+
+    Where Box said it: status, code: of its reply; request_id: what Box's support wants to know; context: its
+    `context_info`.
+    """
 
     errno: int = _errno.EIO
+    status: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    context: Mapping[str, Any] | None = None
 
 
 class NotFound(FsError):  # 404 not_found, trashed
@@ -121,9 +130,10 @@ class QuotaExceeded(FsError):  # 403 storage_limit_exceeded
 
 
 class RemoteError(FsError):
-    """Box, or the way to it, failed.  request_id: what Box's support wants to know, where Box gave one."""
+    """Box, or the way to it, failed.  retry_after_s: how long Box asked to wait, where it did."""
 
     errno = _errno.EIO
+    retry_after_s: float | None = None
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
         super().__init__(message)

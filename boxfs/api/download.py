@@ -1,0 +1,184 @@
+"""Reading a version's bytes by range, over one download URL while that lives (box-api.md section 10).
+
+Box answers `GET /files/ID/content` with a 302 to another host; that URL lives about 15 minutes, wants no token, and
+serves any number of ranges.  So one call to the API serves all readers of an open file.  A Box that sends the bytes
+itself is read too.  What arrives is checked: the status, the range, the count.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from urllib.parse import urljoin
+
+from boxfs.api import errors
+from boxfs.api.cancel import Cancel
+from boxfs.api.http import Cost, Lost, Priority, Request, Response
+from boxfs.api.session import Session
+from boxfs.base.errors import BadReply, Unreachable
+from boxfs.base.flight import SingleFlight
+
+# A body that ends early is fetched on; so often without a single byte in between, then it is an error.
+BARREN_TRIES = 4
+REDIRECTS = 5
+# What a download host says of a URL that is too old; the API knows whether there is more to it.
+_STALE = frozenset({401, 403, 404, 410})
+
+
+class UrlDownload:
+    """Download of one version of one file; see boxfs.core.remote.Download.  Makes no call before the first read."""
+
+    def __init__(
+        self,
+        session: Session,
+        path: str,
+        *,
+        version_id: str | None = None,
+        headers: dict[str, str] | None = None,
+        priority: Priority = Priority.FOREGROUND,
+    ) -> None:
+        """path: of the content at the API ("/files/7/content").  headers: BoxApi of a shared link."""
+        self._session = session
+        self._path = path
+        self._params = {"version": version_id} if version_id else {}
+        self._headers = headers or {}
+        self._priority = priority
+        self._flight: SingleFlight[str, str | None] = SingleFlight()
+        self._lock = threading.Lock()
+        self._url: str | None = None  # guarded by _lock
+        self._direct = False  # guarded by _lock; this Box sends the bytes itself
+
+    def read_range(self, start: int, stop: int, *, cancel: Cancel | None = None) -> Iterator[bytes]:
+        """Yield the bytes of [start, stop), whole or not at all: raises where they cannot be had to the last."""
+        at, barren = start, 0
+        while at < stop:
+            response = self._open(at, stop, cancel)
+            before = at
+            try:
+                for piece in _inside(response, at, stop):
+                    at += len(piece)
+                    yield piece
+            except Lost as error:
+                lost: Exception | None = error
+            else:
+                lost = None
+            finally:
+                response.close()
+            barren = 0 if at > before else barren + 1
+            if at < stop and barren >= BARREN_TRIES:
+                raise lost or Unreachable("the download ends early again and again")
+
+    def read_all(self, *, cancel: Cancel | None = None) -> Response:
+        """Return the reply with the whole content, for readers that do not know its size."""
+        return self._open(0, None, cancel)
+
+    def _open(self, start: int, stop: int | None, cancel: Cancel | None) -> Response:
+        """Return a reply whose body begins at `start` (206), or at 0 (200)."""
+        for _ in range(3):
+            url = self._known_url()
+            if url is None:
+                opened: list[Response] = []
+                url = self._flight.do("url", partial(self._ask, start, stop, cancel, opened))
+                if opened:
+                    return opened[0]
+                if url is None:
+                    response = self._get(self._session.api_url + self._path, start, stop, cancel, at_api=True)
+                    return errors.check(response, self._what)
+            response = self._get(url, start, stop, cancel, at_api=False)
+            if response.status in _STALE:
+                response.close()
+                self._forget(url)
+                continue
+            return errors.check(response, self._what)
+        raise Unreachable("Box gives download addresses that do not work")
+
+    @property
+    def _what(self) -> str:
+        return f"GET {self._path}"
+
+    def _known_url(self) -> str | None:
+        with self._lock:
+            return self._url
+
+    def _forget(self, url: str) -> None:
+        with self._lock:
+            if self._url == url:
+                self._url = None
+
+    def _ask(self, start: int, stop: int | None, cancel: Cancel | None, opened: list[Response]) -> str | None:
+        """Ask the API for the URL.  Where it sends the bytes itself, put the reply into `opened` and return None."""
+        with self._lock:
+            if self._url is not None or self._direct:
+                return self._url
+        response = self._get(self._session.api_url + self._path, start, stop, cancel, at_api=True)
+        if response.status in (301, 302, 303, 307, 308):
+            response.close()
+            url = urljoin(self._session.api_url + self._path, _location(response))
+            with self._lock:
+                self._url = url
+            return url
+        opened.append(errors.check(response, self._what))
+        with self._lock:
+            self._direct = True
+        return None
+
+    def _get(self, url: str, start: int, stop: int | None, cancel: Cancel | None, *, at_api: bool) -> Response:
+        """Send one GET with the range.  at_api: with the token, and a redirect is the answer."""
+        headers = dict(self._headers) if at_api else {}
+        if start > 0 or stop is not None:
+            headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        for _ in range(REDIRECTS):
+            response = self._session.send(
+                Request(
+                    "GET",
+                    url,
+                    params=self._params if at_api else {},
+                    headers=headers,
+                    repeatable=True,
+                    stream=True,
+                    wait_on_202=True,
+                    authorize=at_api,
+                    secret_url=not at_api,
+                    cost=Cost.CALL if at_api else Cost.FREE,
+                    priority=self._priority,
+                    cancel=cancel,
+                )
+            )
+            if at_api or response.status not in (301, 302, 303, 307, 308):
+                return response
+            response.close()
+            url = urljoin(url, _location(response))
+        raise BadReply("the download address leads round in circles")
+
+
+def _location(response: Response) -> str:
+    location = response.headers.get("location")
+    if not location:
+        raise BadReply("Box redirects a download to nowhere")
+    return location
+
+
+def _inside(response: Response, start: int, stop: int) -> Iterator[bytes]:
+    """Yield the part of the reply's body that lies in [start, stop)."""
+    at = _begins_at(response, start)
+    for piece in response.chunks():
+        begin, at = at, at + len(piece)
+        wanted = piece[max(start - begin, 0) : stop - begin]
+        if wanted:
+            yield wanted
+        if at >= stop:
+            return
+
+
+def _begins_at(response: Response, start: int) -> int:
+    """Return the offset of the body's first byte.  Raises BadReply where it is not what was asked for."""
+    if response.status == 200:
+        return 0  # the range was ignored: all of it comes
+    if response.status != 206:
+        raise BadReply(f"a download was answered with {response.status}")
+    given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("content-range", "").strip())
+    if given is None or int(given[1]) != start:
+        raise BadReply("a download sent another range than was asked for")
+    return start

@@ -1,0 +1,97 @@
+"""A folder's entries, all of them, each once: the traps of Box's paging in one place (box-api.md sections 6, 22, 24).
+
+Pages are asked by offset, the first alone and the rest in parallel.  We advance by the `limit` that Box used, never by
+what came, since pages may have holes.  Offset pages are no snapshot: where `total_count` changed on the way or an entry
+came twice, the folder is listed again, and in the end by markers, which are steadier but one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from boxfs.api import wire
+from boxfs.api.http import Priority
+from boxfs.api.session import Session
+from boxfs.api.wire import Json
+from boxfs.base.errors import BadReply, InvalidArgument
+
+LIMIT = 1000
+PARALLEL = 6
+TRIES = 3
+# More pages than any folder has: a server that never ends its list must not hold us for ever.
+MOST_PAGES = 20_000
+
+
+def whole_folder(
+    session: Session, path: str, *, fields: str, priority: Priority = Priority.FOREGROUND, limit: int = LIMIT
+) -> list[Json]:
+    """Return all entries of a list (`/folders/ID/items`, `/folders/trash/items`), no (type, id) twice."""
+
+    def page(offset: int) -> Json:
+        return session.json("GET", path, params={"fields": fields, "limit": limit, "offset": offset}, priority=priority)
+
+    for _ in range(TRIES):
+        first = page(0)
+        try:
+            found, steady = _by_offset(first, page, limit)
+        except InvalidArgument:
+            break  # beyond the highest offset that Box takes
+        if steady:
+            return found
+    return list(by_marker(session, path, fields=fields, priority=priority, limit=limit))
+
+
+def _by_offset(first: Json, page: Callable[[int], Json], limit: int) -> tuple[list[Json], bool]:
+    """Return the entries and whether they can be trusted to be one state of the folder."""
+    total = wire.integer(first.get("total_count"))
+    if total is None:
+        raise InvalidArgument("no total_count")
+    step = min(limit, wire.integer(first.get("limit")) or limit)
+    offsets = range(step, total, step) if step > 0 else range(0)
+    if not offsets:
+        return _once([first])
+    with ThreadPoolExecutor(min(PARALLEL, len(offsets)), "boxfs-list") as pool:
+        rest = list(pool.map(page, offsets))
+    found, steady = _once([first, *rest])
+    return found, steady and all(wire.integer(each.get("total_count")) == total for each in rest)
+
+
+def _once(pages: list[Json]) -> tuple[list[Json], bool]:
+    """Return the entries, each (type, id) once, and whether none came twice."""
+    found: dict[tuple[str, str], Json] = {}
+    came = 0
+    for each in pages:
+        for entry in wire.entries(each):
+            came += 1
+            found[(str(entry.get("type")), str(entry.get("id")))] = entry
+    return list(found.values()), came == len(found)
+
+
+def by_marker(
+    session: Session,
+    path: str,
+    *,
+    fields: str | None = None,
+    priority: Priority = Priority.FOREGROUND,
+    limit: int = LIMIT,
+    params: dict[str, str] | None = None,
+) -> Iterator[Json]:
+    """Yield all entries, each (type, id) once.  The last page has a marker that is null, "" or absent."""
+    seen: set[tuple[str, str]] = set()
+    marker: str | None = None
+    for _ in range(MOST_PAGES):
+        asked = {**(params or {}), "fields": fields, "limit": limit, "usemarker": True, "marker": marker}
+        reply = session.json("GET", path, params=asked, priority=priority)
+        for entry in wire.entries(reply):
+            key = (str(entry.get("type")), str(entry.get("id")))
+            if key not in seen:
+                seen.add(key)
+                yield entry
+        after = wire.text(reply.get("next_marker"))
+        if after is None:
+            return
+        if after == marker:
+            raise BadReply(f"{path}: Box gives the same page again and again")
+        marker = after
+    raise BadReply(f"{path}: the list does not end")

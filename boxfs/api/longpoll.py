@@ -1,0 +1,96 @@
+"""Hearing of news: the long poll of Box's realtime server (box-api.md section 19.3).
+
+`OPTIONS /events` names a server; a GET there blocks, says once that there is something new or that one should begin
+again, and closes.  The URL's channel is the credential: no token goes along.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+
+from boxfs.api import wire
+from boxfs.api.cancel import Cancel
+from boxfs.api.http import Cost, Request, Response, TimedOut
+from boxfs.api.session import Session
+from boxfs.base.errors import BadReply, Unreachable
+
+# How often a waiting thread looks whether it should stop.
+LOOK_S = 0.2
+# Box says 610 s; a server that says nothing gets that.
+RETRY_TIMEOUT_S = 610.0
+
+
+def wait(session: Session, position: int, *, stream_type: str, stop: Callable[[], bool]) -> bool:
+    """Return True when there are new events, False when it is time to begin again or `stop()` holds.
+
+    Asks `OPTIONS /events`, then polls, at most `max_retries` times over silence.  Returns within a second of `stop()`
+    turning true.  Raises Unreachable.
+    """
+    cancel = Cancel()
+    done = threading.Event()
+    result: list[bool | BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(_poll(session, position, stream_type, cancel))
+        except BaseException as error:  # noqa: BLE001 - handed to the caller
+            result.append(error)
+        finally:
+            done.set()
+
+    # A thread of its own: neither a connection attempt nor the wait for a reply can be left early by who began it.
+    threading.Thread(target=work, name="boxfs-poll", daemon=True).start()
+    while not done.wait(LOOK_S):
+        if stop():
+            cancel.cancel()
+            return False
+    outcome = result[0]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def _poll(session: Session, position: int, stream_type: str, cancel: Cancel) -> bool:
+    reply = session.json("OPTIONS", "/events", params={"stream_type": stream_type}, cancel=cancel)
+    server = next((each for each in wire.entries(reply) if wire.text(each.get("url"))), None)
+    if server is None:
+        raise BadReply("Box names no server for its events")
+    silence_s = wire.number(server.get("retry_timeout")) or RETRY_TIMEOUT_S
+    url = str(server["url"])
+    url += f"{'&' if '?' in url else '?'}stream_position={position}"
+    for _ in range(max(1, wire.integer(server.get("max_retries")) or 10)):
+        answer = _once(session, url, silence_s, cancel)
+        if answer is not None:
+            return answer
+    return False
+
+
+def _once(session: Session, url: str, silence_s: float, cancel: Cancel) -> bool | None:
+    """Return True for news, False for "begin again", None where the server kept silent all the time."""
+    request = Request(
+        "GET",
+        url,
+        authorize=False,
+        secret_url=True,
+        cost=Cost.FREE,
+        read_timeout_s=silence_s,
+        cancel=cancel,
+    )
+    try:
+        # Past the retrying: silence is no failure here.
+        response = session.network.send(request)
+        response.read()
+    except TimedOut:
+        return None
+    if response.status != 200:
+        raise Unreachable(f"Box's event server answered {response.status}")
+    return _message(response) == "new_change"
+
+
+def _message(response: Response) -> str | None:
+    try:
+        return wire.text(wire.obj(json.loads(response.read())).get("message"))
+    except ValueError:
+        return None

@@ -1,0 +1,293 @@
+"""JSON of Box into the words of `boxfs.base.types`, and back.  Pure functions, as forgiving as Box is careless.
+
+Numbers come as numbers, strings and floats in exponent form; times with the account's offset or `Z`; members are null,
+absent, or of another type than documented (box-api.md sections 5, 9, 19, 20).  What has no id is refused: BadReply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from boxfs.base.errors import BadReply
+from boxfs.base.types import (
+    Account,
+    Etag,
+    Event,
+    EventKind,
+    EventPage,
+    Item,
+    ItemId,
+    Kind,
+    Part,
+    UploadSession,
+    Version,
+    VersionId,
+)
+
+Json = Mapping[str, Any]
+
+# Every field that an Item needs.  `fields` replaces the standard ones, and names that a type does not have do no harm.
+ITEM_FIELDS = (
+    "type,id,etag,sequence_id,name,size,sha1,file_version,parent,created_at,modified_at,content_created_at,"
+    "content_modified_at,item_status,trashed_at,url,description,permissions,lock,shared_link,owned_by,tags"
+)
+# With the attributes that POSIX has and Box lacks, at no extra call.
+LIST_FIELDS = ITEM_FIELDS + ",metadata.global.properties"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_S = 253402300799  # 9999-12-31T23:59:59Z
+
+
+def obj(value: Any) -> Json:
+    """Return the value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def array(value: Any) -> list[Json]:
+    """Return the objects of a list; one object alone counts as a list of one (conflicts), all else as none."""
+    if isinstance(value, Mapping):
+        return [value]
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def text(value: Any) -> str | None:
+    """Return a string; a number that should have been one is written out; "" and null are None."""
+    if isinstance(value, bool) or value is None or value == "":
+        return None
+    if isinstance(value, float):
+        return str(int(value)) if value == value and abs(value) != float("inf") else None
+    return str(value) if isinstance(value, str | int) else None
+
+
+def integer(value: Any) -> int | None:
+    """Return an integer from 12, "12", 12.0 or 1.0034576983313e+14; None from anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    try:
+        return int(value) if isinstance(value, str) and "e" not in value.lower() else int(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def number(value: Any) -> float | None:
+    """Return a number, also from its decimal string; None from anything else."""
+    try:
+        return float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+    except ValueError:
+        return None
+
+
+def flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def time_ns(value: Any) -> int | None:
+    """Return nanoseconds since the epoch of an RFC 3339 time; None where there is none."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        when = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def box_time(ns: int) -> str:
+    """Return the time as Box takes it: whole seconds, cut off; before 1970 Box refuses, so that becomes 1970."""
+    seconds = min(max(ns // 1_000_000_000, 0), _LAST_S)
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def entries(reply: Json) -> list[Json]:
+    return array(reply.get("entries"))
+
+
+def first_entry(reply: Json, what: str) -> Json:
+    """Return the one entry of an upload's reply (a list, always; a bare file is forgiven)."""
+    if reply.get("type") in ("file", "folder"):
+        return reply
+    found = entries(reply)
+    if not found:
+        raise BadReply(f"Box answered {what} without the file")
+    return found[0]
+
+
+def kind(value: Any) -> Kind | None:
+    try:
+        return Kind(value)
+    except ValueError:
+        return None
+
+
+def is_item(reply: Any) -> bool:
+    return isinstance(reply, Mapping) and kind(reply.get("type")) is not None and text(reply.get("id")) is not None
+
+
+def properties(instance: Any) -> dict[str, str]:
+    """Return the user's keys of a metadata instance."""
+    return {key: value for key, value in obj(instance).items() if not key.startswith("$") and isinstance(value, str)}
+
+
+def item(reply: Json, *, metadata_asked: bool = False) -> Item:
+    """Return the Item of a mini, standard or full representation.  Raises BadReply without type or id.
+
+    metadata_asked: global.properties were among the fields, so that their absence means that there are none.
+    """
+    what, item_id = kind(reply.get("type")), text(reply.get("id"))
+    if what is None or item_id is None:
+        raise BadReply(f"Box sent an item without type or id ({str(reply.get('type'))[:20]!r})")
+    rights, version = obj(reply.get("permissions")), obj(reply.get("file_version"))
+    instance = obj(obj(reply.get("metadata")).get("global")).get("properties")
+    owner = obj(reply.get("owned_by"))
+    parent = text(obj(reply.get("parent")).get("id"))
+    tags = reply.get("tags")
+    return Item(
+        kind=what,
+        id=ItemId(item_id),
+        name=reply["name"] if isinstance(reply.get("name"), str) else "",
+        parent_id=ItemId(parent) if parent is not None else None,
+        etag=_etag(reply),
+        sequence_id=integer(reply.get("sequence_id")),
+        version_id=_version_id(version),
+        sha1=_sha1(reply) or _sha1(version),
+        size=integer(reply.get("size")),
+        created_ns=time_ns(reply.get("created_at")),
+        modified_ns=time_ns(reply.get("modified_at")),
+        content_created_ns=time_ns(reply.get("content_created_at")),
+        content_modified_ns=time_ns(reply.get("content_modified_at")),
+        trashed=reply.get("item_status") in ("trashed", "deleted") or text(reply.get("trashed_at")) is not None,
+        url=text(reply.get("url")),
+        can_download=flag(rights.get("can_download")),
+        can_upload=flag(rights.get("can_upload")),
+        can_rename=flag(rights.get("can_rename")),
+        can_delete=flag(rights.get("can_delete")),
+        properties=properties(instance) if instance or metadata_asked else None,
+        description=reply["description"] if isinstance(reply.get("description"), str) else None,
+        shared_link=text(obj(reply.get("shared_link")).get("url")),
+        lock=obj(reply.get("lock")) or None,
+        owner=text(owner.get("login")) or text(owner.get("name")) or text(owner.get("id")),
+        tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
+    )
+
+
+def items(replies: Iterable[Json], *, metadata_asked: bool = False) -> list[Item]:
+    """Return the items among the entries; what is no file, folder or web link is left out."""
+    return [item(reply, metadata_asked=metadata_asked) for reply in replies if is_item(reply)]
+
+
+def _etag(reply: Json) -> Etag | None:
+    etag = text(reply.get("etag"))
+    return Etag(etag) if etag is not None else None
+
+
+def _sha1(reply: Json) -> str | None:
+    sha1 = text(reply.get("sha1"))
+    return sha1.lower() if sha1 else None
+
+
+def _version_id(version: Json) -> VersionId | None:
+    found = text(version.get("id"))
+    return VersionId(found) if found is not None else None
+
+
+def account(reply: Json) -> Account:
+    user_id = text(reply.get("id"))
+    if user_id is None:
+        raise BadReply("Box did not say who the user is")
+    return Account(
+        id=user_id,
+        name=text(reply.get("name")) or "",
+        login=text(reply.get("login")) or "",
+        space_amount=integer(reply.get("space_amount")) or 0,
+        space_used=integer(reply.get("space_used")) or 0,
+        max_upload_size=integer(reply.get("max_upload_size")) or 0,
+    )
+
+
+def version(reply: Json) -> Version:
+    found = _version_id(reply)
+    if found is None:
+        raise BadReply("Box sent a version without an id")
+    return Version(
+        id=found,
+        name=text(reply.get("name")) or "",
+        size=integer(reply.get("size")) or 0,
+        sha1=_sha1(reply) or "",
+        modified_ns=time_ns(reply.get("modified_at")),
+        trashed=text(reply.get("trashed_at")) is not None,
+    )
+
+
+# box-api.md section 19.2: the types of user streams that change a tree.  What is not here is OTHER.
+_EVENT_KINDS = {
+    "ITEM_CREATE": EventKind.CHANGED,
+    "ITEM_UPLOAD": EventKind.CHANGED,
+    "ITEM_RENAME": EventKind.CHANGED,
+    "ITEM_MOVE": EventKind.CHANGED,
+    "ITEM_COPY": EventKind.CHANGED,
+    "ITEM_MODIFY": EventKind.CHANGED,
+    "ITEM_UNDELETE_VIA_TRASH": EventKind.CHANGED,
+    "ITEM_MAKE_CURRENT_VERSION": EventKind.CHANGED,
+    "FILE_VERSION_RESTORE": EventKind.CHANGED,
+    "ITEM_TRASH": EventKind.TRASHED,
+    "LOCK_CREATE": EventKind.LOCK,
+    "LOCK_DESTROY": EventKind.LOCK,
+    "COLLAB_ADD_COLLABORATOR": EventKind.COLLABORATION,
+    "COLLAB_INVITE_COLLABORATOR": EventKind.COLLABORATION,
+    "COLLAB_ROLE_CHANGE": EventKind.COLLABORATION,
+    "COLLAB_REMOVE_COLLABORATOR": EventKind.COLLABORATION,
+    "GROUP_ADD_USER": EventKind.COLLABORATION,
+    "GROUP_REMOVE_USER": EventKind.COLLABORATION,
+}
+
+
+def event(reply: Json) -> Event:
+    """Return an event; one without an id gets one made of what it says, so that it can be told from others."""
+    box_type = text(reply.get("event_type")) or ""
+    source = reply.get("source")
+    made = f"{box_type}:{reply.get('created_at')}:{obj(source).get('type')}:{obj(source).get('id')}"
+    return Event(
+        id=text(reply.get("event_id")) or made,
+        kind=_EVENT_KINDS.get(box_type, EventKind.OTHER),
+        box_type=box_type,
+        item=item(source) if isinstance(source, Mapping) and is_item(source) else None,
+        created_ns=time_ns(reply.get("created_at")),
+        by=text(obj(reply.get("created_by")).get("name")),
+    )
+
+
+def event_page(reply: Json, position: int) -> EventPage:
+    after = integer(reply.get("next_stream_position"))
+    return EventPage(position if after is None else after, tuple(event(each) for each in entries(reply)))
+
+
+def upload_session(reply: Json) -> UploadSession:
+    urls = obj(reply.get("session_endpoints"))
+    session_id, part_size = text(reply.get("id")), integer(reply.get("part_size"))
+    upload_url = text(urls.get("upload_part"))
+    if session_id is None or not part_size or part_size < 0 or upload_url is None:
+        raise BadReply("Box opened an upload session without saying where or how")
+    return UploadSession(
+        id=session_id,
+        part_size=part_size,
+        total_parts=integer(reply.get("total_parts")) or 0,
+        upload_url=upload_url,
+        commit_url=text(urls.get("commit")) or f"{upload_url}/commit",
+        abort_url=text(urls.get("abort")) or upload_url,
+        list_parts_url=text(urls.get("list_parts")) or f"{upload_url}/parts",
+        status_url=text(urls.get("status")) or upload_url,
+        expires_ns=time_ns(reply.get("session_expires_at")),
+    )
+
+
+def part(reply: Json) -> Part:
+    part_id, offset, size = text(reply.get("part_id")), integer(reply.get("offset")), integer(reply.get("size"))
+    if part_id is None or offset is None or size is None:
+        raise BadReply("Box sent a part without id or place")
+    return Part(part_id=part_id, offset=offset, size=size, sha1=_sha1(reply))

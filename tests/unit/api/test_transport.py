@@ -1,0 +1,183 @@
+"""The network, over real sockets: what is certain, what is unknown, and how it is given up."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from typing import BinaryIO
+
+import pytest
+
+from boxfs.api.cancel import Cancel, Cancelled
+from boxfs.api.http import Bytes, Lost, NotSent, Request, TimedOut, Timeouts
+from boxfs.api.transport import RequestsTransport
+from boxfs.base.errors import InvalidArgument
+from tests.unit.api.rawserver import Got, answer, serving
+
+
+def sent(url: str, **options: object) -> bytes:
+    transport = RequestsTransport(timeouts=Timeouts(connect_s=30, read_s=30))
+    try:
+        return transport.send(Request("GET", url, **options)).read()  # type: ignore[arg-type]
+    finally:
+        transport.close()
+
+
+def test_a_connection_is_used_again() -> None:
+    with serving(lambda got, sock: answer(body=b"hello")) as server:
+        transport = RequestsTransport()
+        for _ in range(5):
+            assert transport.send(Request("GET", server.url)).read() == b"hello"
+        assert server.connections == 1
+        transport.close()
+
+
+def test_redirects_are_returned_and_cookies_forgotten() -> None:
+    with serving(lambda got, sock: answer(302, b"", "Location: /x", "Set-Cookie: a=b; path=/")) as server:
+        transport = RequestsTransport()
+        for _ in range(2):
+            response = transport.send(Request("GET", server.url))
+            response.read()
+            assert (response.status, response.headers["LOCATION"]) == (302, "/x")
+        assert "cookie" not in server.got[1].headers
+        transport.close()
+
+
+def test_netrc_does_not_replace_the_token(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = f"{tmp_path}/netrc"
+    with open(netrc, "w") as file:
+        file.write("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", netrc)
+    with serving(lambda got, sock: answer()) as server:
+        sent(server.url, headers={"Authorization": "Bearer T"})
+        assert server.got[0].headers["authorization"] == "Bearer T"
+
+
+def test_no_proxy_stands_between_us_and_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving(lambda got, sock: answer(body=b"direct")) as server:
+        assert sent(server.url) == b"direct"
+
+
+def test_other_hosts_are_asked_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(lambda got, sock: answer(body=b"by proxy")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert sent("http://box.test/2.0/x") == b"by proxy"
+        assert proxy.got[0].line == "GET http://box.test/2.0/x HTTP/1.1"
+
+
+def test_nobody_listening_is_not_sent() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        with pytest.raises(NotSent, match="no connection to") as error:
+            sent(f"http://127.0.0.1:{deaf.getsockname()[1]}/x?access_token=SECRET")
+    assert "SECRET" not in str(error.value)
+
+
+def test_a_hang_up_instead_of_a_reply_is_lost() -> None:
+    with serving(lambda got, sock: None) as server, pytest.raises(Lost) as lost:
+        sent(f"{server.url}/x?access_token=SECRET")
+    assert "SECRET" not in str(lost.value)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_short_body_is_lost_and_never_taken_as_whole(stream: bool) -> None:
+    def short(got: Got, sock: socket.socket) -> None:
+        sock.sendall(answer(body=b"half", length=8))
+
+    with serving(short) as server, pytest.raises(Lost):
+        sent(server.url, stream=stream)
+
+
+def test_silence_is_a_time_out() -> None:
+    with serving(lambda got, sock: b"") as server, pytest.raises(TimedOut):
+        sent(server.url, read_timeout_s=0.05)
+
+
+def test_a_stall_inside_the_body_is_a_time_out() -> None:
+    with serving(lambda got, sock: answer(body=b"half", length=8)) as server, pytest.raises(Lost):
+        sent(server.url, read_timeout_s=0.05)
+
+
+def test_a_body_is_streamed_and_arrives() -> None:
+    data = bytes(range(256)) * 4096
+    with serving(lambda got, sock: answer()) as server:
+        transport = RequestsTransport()
+        transport.send(Request("POST", server.url, body=Bytes(data))).read()
+        assert server.got[0].body == data
+        transport.close()
+
+
+class Broken:
+    size = 1 << 20
+
+    def open(self) -> BinaryIO:
+        return io.BytesIO(b"too short")
+
+
+def test_a_body_that_is_shorter_than_it_said_is_told_as_such() -> None:
+    with serving(lambda got, sock: answer()) as server:
+        transport = RequestsTransport()
+        with pytest.raises(InvalidArgument, match="ends at 9 of 1048576"):
+            transport.send(Request("POST", server.url, body=Broken()))
+        transport.close()
+
+
+def test_a_url_that_is_none_is_an_argument() -> None:
+    with pytest.raises(InvalidArgument):
+        sent("nonsense")
+
+
+def in_background(transport: RequestsTransport, request: Request) -> tuple[threading.Thread, list[BaseException]]:
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            transport.send(request).read()
+        except BaseException as error:  # noqa: BLE001
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, raised
+
+
+@pytest.mark.parametrize("how", ["cancel", "close"])
+def test_a_request_under_way_is_given_up(how: str) -> None:
+    arrived = threading.Event()
+
+    def silent(got: Got, sock: socket.socket) -> bytes:
+        arrived.set()
+        return b""
+
+    with serving(silent) as server:
+        transport, cancel = RequestsTransport(), Cancel()
+        thread, raised = in_background(transport, Request("GET", server.url, cancel=cancel, read_timeout_s=600))
+        assert arrived.wait(30)
+        cancel.cancel() if how == "cancel" else transport.close()
+        thread.join(30)
+        assert [type(error) for error in raised] == [Cancelled]
+        transport.close()
+
+
+def test_a_late_cancel_does_not_hit_the_next_request_on_the_connection() -> None:
+    with serving(lambda got, sock: answer(body=b"x")) as server:
+        transport, first = RequestsTransport(), Cancel()
+        transport.send(Request("GET", server.url, cancel=first)).read()
+        response = transport.send(Request("GET", server.url))
+        first.cancel()
+        assert response.read() == b"x"
+        assert server.connections == 1
+        transport.close()
+
+
+def test_a_closed_transport_sends_nothing() -> None:
+    transport = RequestsTransport()
+    transport.close()
+    with pytest.raises(Cancelled):
+        transport.send(Request("GET", "http://127.0.0.1:9/"))
