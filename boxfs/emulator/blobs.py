@@ -49,8 +49,12 @@ class Blobs:
     def path(self, sha1: str) -> Path:
         return self._blobs / sha1[:2] / sha1
 
+    def spare(self) -> Path:
+        """A path for a file that is gone after a restart."""
+        return self._incoming / secrets.token_hex(12)
+
     def receive(self) -> Incoming:
-        return Incoming(self._incoming / secrets.token_hex(12))
+        return Incoming(self.spare())
 
     def adopt(self, file: Path, sha1: str) -> None:
         """Make a finished file the content `sha1`; it is moved."""

@@ -60,6 +60,8 @@ class Settings:
     min_session_size: int = 20_000_000
     part_size: int = 0
     """Size of parts; 0: 8 MiB below 1 GB, 32 MiB below 4 GB, 64 MiB above."""
+    session_conflict: bool = False
+    """Refuse a second session for the same target: 409 session_conflict.  Box does so not always."""
     session_life_s: float = 7 * 86400.0
     commit_202: int = 0
     """The first n commits of each session are answered 202 with Retry-After."""
