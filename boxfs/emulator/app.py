@@ -9,11 +9,14 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from boxfs.emulator.access import Access
-from boxfs.emulator.auth import tokens
+from boxfs.emulator.auth import application, grants, tokens
+from boxfs.emulator.auth.application import Application
 from boxfs.emulator.context import Context
 from boxfs.emulator.dispatch import Dispatcher, Router
 from boxfs.emulator.events import Events
+from boxfs.emulator.faults import FaultPlan
 from boxfs.emulator.listing import Listings
+from boxfs.emulator.requestlog import RequestLog
 from boxfs.emulator.settings import Settings
 from boxfs.emulator.store import Item, Store
 
@@ -35,9 +38,15 @@ class Emulator:
         self.tokens = dict(tokens or DEFAULT_TOKENS)
         self.settings = Settings()
         self.settings.update(self.start)
+        for schema in (application.SCHEMA, grants.SCHEMA):
+            self.store.add_schema(schema)
+        self.store.ahead_s = lambda: self.settings.clock_offset_s
         self.access = Access()
         self.events = Events(self)
         self.listings = Listings(self)
+        self.application: Application | None = None
+        self.plan = FaultPlan()
+        self.log = RequestLog()
         self.on_reset: list[Callable[[], None]] = []
         self.on_purge: list[Callable[[Item], None]] = []
         self.patience: dict[str, int] = {}
@@ -48,8 +57,9 @@ class Emulator:
     def _build(self) -> ASGIApp:
         from boxfs.emulator import areas  # here: the areas import this module's neighbours
 
-        app: ASGIApp = Dispatcher(self, Router(area.routes for area in areas.AREAS))
         areas.prepare(self)
+        self.dispatcher = Dispatcher(self, Router(area.routes for area in areas.AREAS))
+        app: ASGIApp = self.dispatcher
         for middleware in areas.MIDDLEWARE:
             app = middleware(app, self)
         return app
@@ -66,14 +76,16 @@ class Emulator:
     def _furnish(self) -> None:
         """Make the users and developer tokens that the start names."""
         for token, login in self.tokens.items():
-            user = self.store.user_by_login(login) or self.store.add_user(login)
+            role = "user" if self.store.users() else "admin"
+            user = self.store.user_by_login(login) or self.store.add_user(login, role=role)
             tokens.put(self.store, token, user.id)
+        self.application = application.bootstrap(self.store, self.application)
         self.store.commit()
 
     def authenticate(self, ctx: Context) -> None:
         """Set ctx.token and ctx.user.  Raises 401."""
         ctx.token = tokens.authenticate(ctx)
-        ctx.user = self.store.user(ctx.token.user)
+        ctx.user = tokens.acting_user(ctx)
 
     def not_yet(self, what: str, times: int) -> bool:
         """Count calls by `what`: True for the first `times` of them."""
@@ -88,6 +100,8 @@ class Emulator:
         self.store.clear()
         self.settings.reset(self.start)
         self.patience.clear()
+        self.plan.clear()
+        self.log.clear()
         self.events.reset()
         self.listings.reset()
         for hook in self.on_reset:

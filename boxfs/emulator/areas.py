@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from starlette.types import ASGIApp, Scope
+
 from boxfs.emulator import (
     routes_admin,
     routes_downloads,
@@ -9,6 +11,7 @@ from boxfs.emulator import (
     routes_files,
     routes_folder_locks,
     routes_folders,
+    routes_oauth,
     routes_sessions,
     routes_trash,
     routes_uploads,
@@ -16,6 +19,8 @@ from boxfs.emulator import (
     routes_versions,
 )
 from boxfs.emulator.app import Emulator, Middleware
+from boxfs.emulator.auth import tokens
+from boxfs.emulator.wire import Wire
 
 AREAS = (
     routes_users,
@@ -28,10 +33,28 @@ AREAS = (
     routes_versions,
     routes_trash,
     routes_events,
+    routes_oauth,
     routes_admin,
 )
 
-MIDDLEWARE: tuple[Middleware, ...] = ()
+
+def around(app: ASGIApp, emulator: Emulator) -> ASGIApp:
+    """The awkward network, around everything."""
+
+    def identify(scope: Scope) -> str | None:
+        """Login of the user whose token the request shows."""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                token = tokens.look_up(emulator.store, value.decode("latin-1").partition(" ")[2].strip())
+                return emulator.store.user(token.user).login if token else None
+        return None
+
+    wire = Wire(app, emulator.settings, emulator.plan, emulator.log, identify)
+    emulator.on_reset.append(wire.forget_rates)
+    return wire
+
+
+MIDDLEWARE: tuple[Middleware, ...] = (around,)
 """Innermost first."""
 
 

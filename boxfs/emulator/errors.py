@@ -89,10 +89,8 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "method_not_allowed", "Method Not Allowed")
 
 
-def unauthorized(*, with_body: bool) -> ApiError:
-    challenge = (
-        'Bearer realm="Service", error="invalid_token", error_description="The access token provided is invalid."'
-    )
+def unauthorized(*, with_body: bool, word: str = "invalid_token") -> ApiError:
+    challenge = f'Bearer realm="Service", error="{word}", error_description="The access token provided is invalid."'
     return ApiError(401, "unauthorized", "Unauthorized", headers={"WWW-Authenticate": challenge}, body=with_body)
 
 

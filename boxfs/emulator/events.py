@@ -12,7 +12,6 @@ import hashlib
 import json
 import random
 import secrets
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,7 +73,7 @@ class Events:
                 actor,
                 item.pk if item else None,
                 json.dumps(source) if source is not None else None,
-                time.time(),
+                store.time(),
             ),
         )
         if users is None:
@@ -89,7 +88,8 @@ class Events:
     def newest(self, user: int) -> int:
         """The position of "now": behind everything that may be listed already."""
         row = self.emulator.store.db.execute(
-            "SELECT max(position) FROM events WHERE at <= ?", (time.time() - self.emulator.settings.event_delay_s,)
+            "SELECT max(position) FROM events WHERE at <= ?",
+            (self.emulator.store.time() - self.emulator.settings.event_delay_s,),
         ).fetchone()
         return int(row[0]) if row[0] is not None else FIRST_POSITION - 1
 
@@ -124,7 +124,7 @@ class Events:
             "SELECT e.position, e.id, e.type, e.actor, e.pk, e.source, e.at FROM streams s "
             "JOIN events e ON e.position = s.position WHERE s.user=? AND s.position>? AND e.at<=? "
             f"{self._only(stream)} ORDER BY s.position LIMIT ?",
-            (user, position, time.time() - self.emulator.settings.event_delay_s, limit),
+            (user, position, self.emulator.store.time() - self.emulator.settings.event_delay_s, limit),
         )
         return [Stored(*row) for row in rows]
 
@@ -182,7 +182,7 @@ class Events:
         ).fetchone()
         if row[0] is None:
             return None
-        return max(0.0, float(row[0]) + self.emulator.settings.event_delay_s - time.time()) + 0.005
+        return max(0.0, float(row[0]) + self.emulator.settings.event_delay_s - self.emulator.store.time()) + 0.005
 
     def _wake(self, users: set[int]) -> None:
         delay = 0.0 if self.emulator.settings.event_early_poll else self.emulator.settings.event_delay_s

@@ -8,28 +8,19 @@ from collections import Counter, deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_PREFIX = re.compile(r"^(?:/api)?/2\.0(?=/)")
-_NUMBER = re.compile(r"(?<=/)\d+(?=/|$)")
-_SESSION = re.compile(r"(?<=/upload_sessions/)[^/]+")
-_ZIP = re.compile(r"(?<=/zip_downloads/)[^/]+")
-_DOWNLOAD = re.compile(r"^/(dl|d)/.*$")
-_COLLABORATED = re.compile(r"(?<=/metadata/)([^/]+)/([^/]+)$")
-_THUMB = re.compile(r"(?<=/thumbnail)\.\w+$")
+_RULES = (
+    (re.compile(r"^/(?:dl|shared)/.*$"), "/dl"),
+    (re.compile(r"(?<=/upload_sessions/)[^/]+"), "{session}"),
+    (re.compile(r"(?<=/zip_downloads/)[^/]+"), "{id}"),
+    (re.compile(r"(?<=/)\d+(?=/|$)"), "{id}"),
+)
 
 
 def path_template(path: str) -> str:
-    """`/2.0/files/123/content` -> `/files/:id/content`: host prefix off, ids as words.
-
-    Folder 0 stays 0, so that a listing of the root can be told.  Download URLs are all `/dl`.
-    """
-    path = _PREFIX.sub("", path)
-    if _DOWNLOAD.match(path):
-        return "/dl"
-    path = _NUMBER.sub(lambda m: "0" if m[0] == "0" else ":id", path)
-    path = _SESSION.sub(":session", path)
-    path = _ZIP.sub(":zip", path)
-    path = _COLLABORATED.sub(r"\1/\2", path)
-    return _THUMB.sub("", path)
+    """`/2.0/files/123/content` -> `/2.0/files/{id}/content`.  Download URLs are all `/dl`."""
+    for pattern, word in _RULES:
+        path = pattern.sub(word, path)
+    return path
 
 
 @dataclass(slots=True)
@@ -74,7 +65,7 @@ class RequestLog:
             self._counts.clear()
 
     def report(self, since: int = 0, limit: int | None = None) -> dict[str, Any]:
-        """{"total", "counts": {"GET /files/:id": n}, "last": number of the newest, "entries": those after `since`}."""
+        """{"total", "counts": {"GET /2.0/files/{id}": n}, "last": number of the newest, "entries": after `since`}."""
         with self._lock:
             entries = [asdict(e) for e in self._entries if e.number > since]
             counts = dict(sorted(self._counts.items()))

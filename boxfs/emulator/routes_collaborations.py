@@ -77,10 +77,13 @@ def update(ctx: Context, number: int) -> dict[str, Any] | None:
     if "status" in body:
         if row["user"] != ctx.user.id or body["status"] not in ("accepted", "rejected"):
             raise errors.denied()
-        db.execute("UPDATE collaborations SET status=?, acknowledged_at=? WHERE id=?", (body["status"], ctx.now, number))
+        db.execute(
+            "UPDATE collaborations SET status=?, acknowledged_at=? WHERE id=?", (body["status"], ctx.now, number)
+        )
     if "role" in body:
         if body["role"] == "owner":
-            return _hand_over(ctx, row, item)
+            _hand_over(ctx, row, item)
+            return None
         ctx.need(item, "can_invite_collaborator")
         db.execute("UPDATE collaborations SET role=? WHERE id=?", (_role(body["role"]), number))
     if "expires_at" in body:

@@ -79,9 +79,7 @@ def edit(ctx: Context, comment_id: int) -> dict[str, Any]:
         raise errors.missing("message")
     if row[5] != ctx.user.id:
         raise errors.denied()
-    ctx.store.db.execute(
-        "UPDATE comments SET message=?, modified_at=? WHERE id=?", (message, ctx.now, comment_id)
-    )
+    ctx.store.db.execute("UPDATE comments SET message=?, modified_at=? WHERE id=?", (message, ctx.now, comment_id))
     return _shown(ctx, _row(ctx, comment_id))
 
 

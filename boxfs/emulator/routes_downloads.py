@@ -6,7 +6,6 @@ import mimetypes
 import os
 import re
 import secrets
-import time
 from typing import Any
 from urllib.parse import quote
 
@@ -58,7 +57,7 @@ def _version(ctx: Context, file: Item) -> tuple[int, str, int, str]:
 def make_url(ctx: Context, sha1: str, size: int, name: str) -> str:
     """A URL good for a while, for anybody, on another host name."""
     token = secrets.token_urlsafe(24)
-    now = time.time()
+    now = ctx.store.time()
     db = ctx.store.db
     db.execute("DELETE FROM downloads WHERE expires_at < ?", (now - 60,))
     db.execute(
@@ -80,7 +79,7 @@ def _host(ctx: Context) -> str:
 def get_bytes(ctx: Context, token: str, name: str) -> Response:
     """200 or 206; 403 without JSON for a URL that is unknown or too old; 416."""
     row = ctx.store.db.execute("SELECT sha1, size, name, expires_at FROM downloads WHERE token=?", (token,)).fetchone()
-    if row is None or row[3] < time.time():
+    if row is None or row[3] < ctx.store.time():
         return Response(b"Forbidden", 403, media_type="text/plain")
     sha1, size, file_name, _expires = row
     return serve(ctx, str(ctx.store.blobs.path(sha1)), size, file_name)

@@ -68,7 +68,9 @@ def create(ctx: Context) -> tuple[int, dict[str, Any]]:
     if not name:
         raise errors.missing("name")
     number = ctx.store.next_number("group")
-    _write(ctx, "INSERT INTO teams (id, name, created_at, modified_at) VALUES (?,?,?,?)", number, name, ctx.now, ctx.now)
+    _write(
+        ctx, "INSERT INTO teams (id, name, created_at, modified_at) VALUES (?,?,?,?)", number, name, ctx.now, ctx.now
+    )
     return 201, _group(ctx, number)
 
 
@@ -142,7 +144,13 @@ def membership(ctx: Context, number: int) -> dict[str, Any]:
 @routes("PUT", "/2.0/group_memberships/{number:int}")
 def promote(ctx: Context, number: int) -> dict[str, Any]:
     _membership(ctx, number)
-    _write(ctx, "UPDATE memberships SET role=?, modified_at=? WHERE id=?", ctx.json().get("role", "member"), ctx.now, number)
+    _write(
+        ctx,
+        "UPDATE memberships SET role=?, modified_at=? WHERE id=?",
+        ctx.json().get("role", "member"),
+        ctx.now,
+        number,
+    )
     return _membership(ctx, number)
 
 
@@ -156,7 +164,9 @@ def leave(ctx: Context, number: int) -> None:
 
 
 def _ids(ctx: Context, column: str, value: int) -> list[int]:
-    return [row[0] for row in ctx.store.db.execute(f"SELECT id FROM memberships WHERE {column}=? ORDER BY id", (value,))]
+    return [
+        row[0] for row in ctx.store.db.execute(f"SELECT id FROM memberships WHERE {column}=? ORDER BY id", (value,))
+    ]
 
 
 def _write(ctx: Context, sql: str, *values: Any) -> None:

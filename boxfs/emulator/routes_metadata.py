@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from boxfs.emulator import errors
 from boxfs.emulator.context import Context
-from boxfs.emulator.dispatch import Routes
+from boxfs.emulator.dispatch import Handler, Routes
 from boxfs.emulator.errors import ApiError
 from boxfs.emulator.represent import PREFIXES
 from boxfs.emulator.store import Item
@@ -33,10 +33,10 @@ MAX_INSTANCES = 100
 _PLURAL = {"files": "file", "folders": "folder"}
 
 
-def _each(method: str, rest: str, **options: Any) -> Any:
+def _each(method: str, rest: str) -> Callable[[Handler], Handler]:
     """One route for files and one for folders."""
 
-    def add(handler: Any) -> Any:
+    def add(handler: Handler) -> Handler:
         for plural, kind in _PLURAL.items():
 
             def call(ctx: Context, item_id: int, kind: str = kind, **values: str) -> Any:
@@ -44,7 +44,7 @@ def _each(method: str, rest: str, **options: Any) -> Any:
                     raise ApiError(403, "forbidden", "Metadata is not available on the root folder")
                 return handler(ctx, ctx.find(kind, item_id), **values)
 
-            routes(method, f"/2.0/{plural}/{{item_id:int}}/metadata{rest}", **options)(call)
+            routes(method, f"/2.0/{plural}/{{item_id:int}}/metadata{rest}")(call)
         return handler
 
     return add

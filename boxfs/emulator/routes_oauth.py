@@ -28,13 +28,19 @@ def form_of(ctx: Context) -> dict[str, str]:
     return dict(parse_qsl(ctx.body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
+def _application(ctx: Context) -> application.Application:
+    app = ctx.app.application
+    assert app is not None
+    return app
+
+
 # The token endpoint
 
 
 @routes("POST", "/oauth2/token", auth=False)
 @routes("POST", "/api/oauth2/token", auth=False)
 def token(ctx: Context) -> Response:
-    app = application.bootstrap(ctx.store)
+    app = _application(ctx)
     try:
         return _json(200, grants.grant(ctx, app, form_of(ctx), lambda subject, form: _resource(ctx, subject, form)))
     except OAuthError as e:
@@ -45,7 +51,7 @@ def token(ctx: Context) -> Response:
 @routes("POST", "/oauth2/revoke", auth=False)
 @routes("POST", "/api/oauth2/revoke", auth=False)
 def revoke(ctx: Context) -> Response:
-    app = application.bootstrap(ctx.store)
+    app = _application(ctx)
     try:
         grants.revoke(ctx, app, form_of(ctx))
     except OAuthError as e:
@@ -139,7 +145,7 @@ def decide(ctx: Context) -> Response:
 
 def _check(ctx: Context, query: Form) -> tuple[str, list[str]]:
     """(redirect, scopes) of a request for consent.  Raises OAuthError."""
-    app = application.bootstrap(ctx.store)
+    app = _application(ctx)
     if query.get("client_id") != app.client_id:
         raise OAuthError("invalid_client", "The client credentials are invalid")
     if query.get("response_type") != "code":

@@ -59,7 +59,8 @@ def _visible(ctx: Context) -> list[Item]:
     assert isinstance(access, SharedAccess)
     found = []
     for row in ctx.store.db.execute(
-        f"SELECT {COLUMNS} FROM items WHERE number > 0 AND modified_at <= ? ORDER BY modified_at DESC, number", (latest,)
+        f"SELECT {COLUMNS} FROM items WHERE number > 0 AND modified_at <= ? ORDER BY modified_at DESC, number",
+        (latest,),
     ).fetchall():
         item = Item(*row)
         if item.owner != ctx.user.id and access.role(ctx, item) is None:

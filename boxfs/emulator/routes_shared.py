@@ -144,7 +144,9 @@ def shared_item(ctx: Context) -> Any:
 @routes("GET", "/shared/static/{key}", auth=False)
 def direct_bytes(ctx: Context, key: str) -> Response:
     """The bytes behind a download_url, for anybody."""
-    for pk, extra in ctx.store.db.execute("SELECT pk, extra FROM items WHERE trashed_at IS NULL AND extra LIKE '%key%'"):
+    for pk, extra in ctx.store.db.execute(
+        "SELECT pk, extra FROM items WHERE trashed_at IS NULL AND extra LIKE '%key%'"
+    ):
         link = json.loads(extra).get("shared_link") or {}
         if link.get("key") != key.partition(".")[0] or link["access"] != "open" or link.get("password"):
             continue

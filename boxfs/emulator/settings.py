@@ -37,6 +37,40 @@ class Settings:
     trim_upload_names: bool = False
     """Trim trailing spaces of uploaded names instead of refusing them."""
 
+    web_link_status: int = 201
+    """Status of a new web link: 201 in fixtures, 200 in the document."""
+    missing_metadata: str = "null"
+    """Metadata of an entry that has none: "null" or "empty"."""
+
+    # The wire.
+    latency_s: float = 0.0
+    """Every request waits that long before it is looked at."""
+    bandwidth: int = 0
+    """Bytes per second of one connection, each way; 0: no limit."""
+    calls_per_minute: int = 0
+    """API calls a user may make in a minute (Box: 1000), then 429 with Retry-After; 0: no limit."""
+    uploads_per_minute: int = 0
+    """Uploads a user may make in a minute (Box: 240); 0: no limit."""
+    searches_per_minute: int = 0
+    """Searches a user may make in a minute (Box: 60); 0: no limit."""
+    rate_retry_after_s: int = 0
+    """Retry-After of a 429; 0: what is left of the minute."""
+    clock_offset_s: float = 0.0
+    """The server's clock is ahead by that: tokens, URLs and sessions age at a word."""
+
+    # Tokens.
+    token_life_s: float = 3600.0
+    refresh_life_s: float = 60 * 86400.0
+    code_life_s: float = 30.0
+    old_token_dies: bool = False
+    """A refresh ends the access token that it replaces; else it lives to its time (section 2.2)."""
+    expired_token_word: bool = False
+    """The 401 of an expired token says expired_token in WWW-Authenticate (section 2.5)."""
+
+    # Search.
+    search_lag_s: float = 0.0
+    """Search finds a change only after this time (Box: 600 and more)."""
+
     # Listings.
     listing_holes: int = 0
     """n > 0: after every n entries one slot of the listing is invisible: short pages, total_count too high."""

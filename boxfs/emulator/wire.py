@@ -17,9 +17,9 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from .faults import Fault, FaultPlan, error_body
-from .knobs import Knobs
-from .requestlog import Entry, RequestLog, path_template
+from boxfs.emulator.faults import Fault, FaultPlan, error_body
+from boxfs.emulator.requestlog import Entry, RequestLog, path_template
+from boxfs.emulator.settings import Settings
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -38,10 +38,10 @@ class Wire:
     """identify: the user id behind a request's token, None where there is none; must be quick."""
 
     def __init__(
-        self, app: App, knobs: Knobs, plan: FaultPlan, log: RequestLog, identify: Callable[[Scope], str | None]
+        self, app: App, settings: Settings, plan: FaultPlan, log: RequestLog, identify: Callable[[Scope], str | None]
     ) -> None:
         self.app = app
-        self.knobs = knobs
+        self.settings = settings
         self.plan = plan
         self.log = log
         self.identify = identify
@@ -65,15 +65,15 @@ class Wire:
 
     def rate_limited(self, method: str, path: str, user: str | None) -> int | None:
         """Seconds of Retry-After if this call is one too many, else None.  Counts the call."""
-        knobs = self.knobs
+        settings = self.settings
         if not user or not _CALL.match(path):
             return None
-        limits = [("call", knobs.calls_per_minute)]
+        limits = [("call", settings.calls_per_minute)]
         if method == "POST" and _UPLOAD.search(path):
-            limits.append(("upload", knobs.uploads_per_minute))
+            limits.append(("upload", settings.uploads_per_minute))
         if path.endswith("/search"):
-            limits.append(("search", knobs.searches_per_minute))
-        now = time.monotonic() + knobs.clock_offset_s
+            limits.append(("search", settings.searches_per_minute))
+        now = time.monotonic() + settings.clock_offset_s
         refused: int | None = None
         for kind, limit in limits:
             if not limit:
@@ -83,7 +83,7 @@ class Wire:
                 start, calls = now, 0
             self._windows[(user, kind)] = (start, calls + 1)
             if calls >= limit:
-                refused = knobs.retry_after_s or max(1, math.ceil(start + _MINUTE - now))
+                refused = settings.rate_retry_after_s or max(1, math.ceil(start + _MINUTE - now))
         return refused
 
 
@@ -97,7 +97,7 @@ class _Exchange:
         self._send = send
         self.user = wire.identify(scope)
         self.began = time.monotonic()
-        self.at = wire.knobs.now()
+        self.at = time.time()
         self.status = 0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -114,8 +114,8 @@ class _Exchange:
         scope, wire = self.scope, self.wire
         method, path = scope["method"], scope["path"]
         query = scope.get("query_string", b"").decode("latin-1")
-        if wire.knobs.latency_s:
-            await self.pause(wire.knobs.latency_s)
+        if wire.settings.latency_s:
+            await self.pause(wire.settings.latency_s)
         refused = wire.rate_limited(method, path, self.user)
         if refused is not None:
             await self.drain()
@@ -189,8 +189,8 @@ class _Exchange:
             size = len(message.get("body", b""))
             self.bytes_in += size
             self.received_all = not message.get("more_body", False)
-            if size and self.wire.knobs.bandwidth:
-                await self.pause(size / self.wire.knobs.bandwidth)
+            if size and self.wire.settings.bandwidth:
+                await self.pause(size / self.wire.settings.bandwidth)
         return message
 
     async def read_up_to(self, size: int) -> None:
@@ -215,7 +215,7 @@ class _Exchange:
             return
         body = message.get("body", b"")
         last = not message.get("more_body", False)
-        bandwidth = self.wire.knobs.bandwidth
+        bandwidth = self.wire.settings.bandwidth
         if bandwidth and body:
             slice_size = max(512, bandwidth // 20)
             for start in range(0, len(body), slice_size):

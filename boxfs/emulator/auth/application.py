@@ -10,7 +10,7 @@ import base64
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
@@ -66,15 +66,19 @@ class Application:
         }
 
 
-def bootstrap(store: Store) -> Application:
-    """The registered application; made, with its service account and its configuration file, where there is none."""
+def bootstrap(store: Store, known: Application | None = None) -> Application:
+    """The registered application; made, with its service account and its configuration file, where there is none.
+
+    known: what it was before a reset; it stays the same, keys and all.
+    """
     row = store.db.execute("SELECT data FROM application").fetchone()
     if row is not None:
         data = json.loads(row[0])
         return Application(**{**data, "redirect_uris": tuple(data["redirect_uris"]), "scopes": tuple(data["scopes"])})
     name = f"AutomationUser_{secrets.randbelow(10**6)}_{secrets.token_hex(5)}"
     account = store.add_user(f"{name}@boxdevedition.com", "boxfs emulator", service=True, is_platform_access_only=True)
-    app = _new(str(secrets.randbelow(10**6) + 10**6), account.id)
+    app = _new(str(secrets.randbelow(10**6) + 10**6), account.id) if known is None else known
+    app = replace(app, service_account=account.id)
     save(store, app)
     store.after_commit(lambda: _write_config(store, app))
     return app
@@ -104,9 +108,7 @@ def _new(enterprise_id: str, service_account: int) -> Application:
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(passphrase.encode()),
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return Application(
         client_id=secrets.token_hex(16),
         client_secret=secrets.token_hex(16),

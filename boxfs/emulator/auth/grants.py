@@ -101,9 +101,7 @@ def printed(ctx: Context, token: Token) -> dict[str, Any]:
 
 def _access(ctx: Context, user: int, scopes: Sequence[str], family: str | None = None) -> Token:
     family = family or secrets.token_hex(12)
-    return tokens.put(
-        ctx.store, tokens.draw("1!"), user, ctx.settings.token_life_s, scopes=list(scopes), family=family
-    )
+    return tokens.put(ctx.store, tokens.draw("1!"), user, ctx.settings.token_life_s, scopes=list(scopes), family=family)
 
 
 def _pair(ctx: Context, user: int, scopes: Sequence[str], family: str | None = None) -> dict[str, Any]:
