@@ -1,0 +1,108 @@
+"""Memory: what meets of two streams that run side by side, Box's news and our own calls, until they are one story.
+
+- A call of ours is under way for an inode: news of it wait for the reply, else our own echo looks like a stranger's work.
+- A folder is being listed: what is learnt meanwhile is laid over the listing, which may be older.
+- An item has gone: a late event that still shows it alive does not bring it back.
+- Something cannot be placed: Box is to be asked (`strays`, `relist`), and then the item is tried again (`later`).
+
+Nothing of it outlives the process; after a restart the stream is read from the stored position and tells it again.
+All methods are called with the tree's lock held.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from boxfs.base.types import Ino, Item, ItemId, Kind
+
+Key = tuple[Kind, ItemId]
+BURIED = 10_000
+SEEN = 20_000
+
+
+@dataclass(slots=True, eq=False)
+class ListingUnderWay:
+    """news: the latest told of each item since the listing began; an item with `trashed` has gone."""
+
+    folder_id: ItemId
+    news: dict[Key, Item] = field(default_factory=dict)
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.busy: set[Ino] = set()
+        self.strays: dict[Key, None] = {}
+        self.relist: dict[Ino, None] = {}
+        self.later: dict[Key, Item] = {}
+        self._deferred: dict[Ino, dict[Key, Item]] = {}
+        self._listings: list[ListingUnderWay] = []
+        self._buried: OrderedDict[Key, int] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    # Calls of ours
+    def defer(self, ino: Ino, item: Item) -> None:
+        held = self._deferred.setdefault(ino, {})
+        if not older(item, held.get(item.key)):
+            held[item.key] = item
+
+    def release(self, inos: Iterable[Ino]) -> list[Item]:
+        """The calls for these inodes are over: return what was deferred."""
+        out: list[Item] = []
+        for ino in inos:
+            self.busy.discard(ino)
+            out.extend(self._deferred.pop(ino, {}).values())
+        return out
+
+    # Listings
+    def listing_begins(self, folder_id: ItemId) -> ListingUnderWay:
+        listing = ListingUnderWay(folder_id)
+        self._listings.append(listing)
+        return listing
+
+    def listing_ends(self, listing: ListingUnderWay) -> None:
+        with suppress(ValueError):
+            self._listings.remove(listing)
+
+    def note(self, item: Item) -> None:
+        """Something was told of an item, by an event or a reply."""
+        for listing in self._listings:
+            if not older(item, listing.news.get(item.key)):
+                listing.news[item.key] = item
+
+    # What has gone
+    def bury(self, key: Key, sequence_id: int | None) -> None:
+        if sequence_id is None:
+            return
+        self._buried[key] = max(sequence_id, self._buried.pop(key, sequence_id))
+        if len(self._buried) > BURIED:
+            self._buried.popitem(last=False)
+
+    def is_buried(self, item: Item) -> bool:
+        at = self._buried.get(item.key)
+        return at is not None and item.sequence_id is not None and item.sequence_id <= at
+
+    def unbury(self, key: Key) -> None:
+        self._buried.pop(key, None)
+
+    # Events
+    def first_time(self, event_id: str) -> bool:
+        """Tell whether the event is new, and remember it."""
+        if event_id in self._seen:
+            return False
+        self._seen[event_id] = None
+        if len(self._seen) > SEEN:
+            self._seen.popitem(last=False)
+        return True
+
+
+def older(new: Item, held: Item | None) -> bool:
+    """Tell whether `new` says less than what is held (box-api.md section 5.1: sequence_id counts an item's changes)."""
+    return (
+        held is not None
+        and new.sequence_id is not None
+        and held.sequence_id is not None
+        and new.sequence_id < held.sequence_id
+    )
