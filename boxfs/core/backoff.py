@@ -58,9 +58,9 @@ def schedule_of(error: Exception) -> Schedule:
 
 
 def delay_s(error: Exception, attempts: int, spread: float | None = None) -> float:
-    """Seconds until the next attempt; up to a quarter is added so that a crowd spreads.  spread: in [0, 1), for tests."""
+    """Seconds until the next attempt; up to a quarter is added, so that a crowd spreads.  spread: in [0, 1)."""
     if isinstance(error, RateLimited):
-        return max(error.retry_after_s, 0.0)
+        return max(error.retry_after_s or PASSING.delay_s(attempts), 0.0)
     base = schedule_of(error).delay_s(attempts)
     return base * (1 + 0.25 * (random.random() if spread is None else spread))
 

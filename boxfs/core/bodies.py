@@ -21,14 +21,14 @@ class Source(Protocol):
     size: int
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return the bytes of [offset, offset + size), all of them.  Raises Changed where the file was cut meanwhile."""
+        """Return all bytes of [offset, offset + size).  Raises Changed where the file was cut meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
     size: int = 0
 
-    def read_at(self, offset: int, size: int) -> bytes:
+    def read_at(self, offset: int, size: int) -> bytes:  # noqa: ARG002
         return b""
 
 

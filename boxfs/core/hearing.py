@@ -3,9 +3,9 @@
 What it does not do: it never changes a node itself (core/merge.py does), and never lists a folder unless what an event
 says cannot be placed without.
 
-Costs (box-api.md section 19): one GET for each burst of changes and one that finds the stream empty; while idle a safe GET
-every half hour beside the long poll's own reconnects.  Our own uploads echo in the stream, so GETs keep a distance of a
-second from each other.  Invariant: the position on disk never runs ahead of the changes that it stands for.
+Costs (box-api.md section 19): one GET for each burst of changes and one that finds the stream empty; while idle a safe
+GET every half hour beside the long poll's own reconnects.  Our own uploads echo in the stream, so GETs keep a distance
+of a second from each other.  Invariant: the position on disk never runs ahead of the changes that it stands for.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Hearing:
                 news = self._wait()
                 if not news:
                     empty = 0
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - judged in _failed; the thread goes on
                 failures += 1
                 news = True
                 self._failed(error, failures)

@@ -1,6 +1,6 @@
 """Memory: what meets of two streams that run side by side, Box's news and our own calls, until they are one story.
 
-- A call of ours is under way for an inode: news of it wait for the reply, else our own echo looks like a stranger's work.
+- A call of ours is under way for an inode: news of it wait for the reply, else our echo looks like a stranger's work.
 - A folder is being listed: what is learnt meanwhile is laid over the listing, which may be older.
 - An item has gone: a late event that still shows it alive does not bring it back.
 - Something cannot be placed: Box is to be asked (`strays`, `relist`), and then the item is tried again (`later`).

@@ -5,9 +5,9 @@ Rules, item by item (a *facet* is name, folder, bytes, times, properties):
 - What is deleted here stays deleted, unless Box has new bytes for it: an edit there wins over a delete here.
 - What has gone at Box goes here, unless it holds bytes that Box never got, or something that does: that stays and is
   sent anew, folders above it too.
-- A name is held by one item at Box.  What was made or moved here under a name that Box now tells of another item becomes
-  one with it where both are new (folder with folder; file with file, to be compared when sent), else steps back to a
-  conflict name.
+- A name is held by one item at Box.  What was made or moved here under a name that Box now tells of another item
+  becomes one with it where both are new (folder with folder; file with file, to be compared when sent), else steps
+  back to a conflict name.
 Moves of one batch are done together (all leave their places first), so that swapped names need no order.
 """
 
@@ -53,14 +53,19 @@ class Merge:
         self._batch = set(todo)
         movers: list[tuple[Node, Item]] = []  # as they were
         new: dict[Key, Item] = {}
+        gone: list[Item] = []
         for key, item in todo.items():
             node = self._change.by_item(*key)
-            if node is None:
+            if item.trashed:
+                gone.append(item)
+            elif node is None:
                 new[key] = item
             elif self._take(node, item):
                 movers.append((node, item))
-        for before, _ in movers:  # all leave before any arrives
+        for before, _ in movers:  # all leave before any arrives, and before what they were in goes
             self._change.put(replace(self._node(before.ino), parent=None))
+        for item in gone:
+            self.vanish(item.key, item.sequence_id)
         self._insert(new)
         for before, item in movers:
             self._arrive(before, item)
@@ -120,9 +125,6 @@ class Merge:
         if node.ino in self._memory.busy:
             self._memory.defer(node.ino, item)
             return False
-        if item.trashed:
-            self.vanish(item.key, item.sequence_id)
-            return False
         return True
 
     # What the item says of itself
@@ -179,7 +181,12 @@ class Merge:
                 self._leave(before, item)
                 return
             parent = above.ino
-        assert parent is not None
+        if parent is None or self._change.node(parent) is None:  # gone in this batch
+            above = self._above(item)
+            if above is None:
+                self._remove(node)
+                return
+            parent = above.ino
         if self._tree.is_below(parent, node.ino):
             self._untangle(before, item, parent)
             return

@@ -76,7 +76,7 @@ class Gateway:
             self._probing = False
             self._failures += 1
             if isinstance(error, RateLimited):
-                delay = error.retry_after_s
+                delay = error.retry_after_s or OFFLINE.delay_s(self._failures)
             else:
                 delay = (REFUSED_LOGIN if isinstance(error, Unauthorized) else OFFLINE).delay_s(self._failures)
             self._state = Network(False, reason(error), now + int(delay * SECOND))

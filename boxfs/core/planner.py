@@ -77,14 +77,16 @@ class _Planner:
     def plan(self) -> Plan:
         look = self._look
         aside: set[Ino] = set()
-        for ino in sorted(look.wanted, key=lambda i: (look.nodes[i].kind is not Kind.FOLDER, look.nodes[i].changed_ns, i)):
+        for ino in sorted(
+            look.wanted, key=lambda i: (look.nodes[i].kind is not Kind.FOLDER, look.nodes[i].changed_ns, i)
+        ):
             if ino in look.busy or ino in aside:
                 continue
             if not self._waits[ino]:
                 self._step(ino)
             else:
                 holder = self._ring(ino, aside)
-                if holder is not None and self._is_due(holder, self._due_ns(holder)):
+                if holder is not None and self._is_due(self._due_ns(holder)):
                     aside.add(holder)
                     self._answer.calls.append(self._step_aside(holder))
         return self._answer
@@ -109,7 +111,7 @@ class _Planner:
             remote = self._look.nodes[above].remote
 
     def _subtrees(self) -> tuple[dict[Ino, set[Ino]], dict[Ino, int], dict[Ino, list[Ino]]]:
-        """Of folders that go: who must leave them first, when something in them was last deleted, and what goes along."""
+        """Of folders that go: who must leave first, when something in them was last deleted, what goes along."""
         blockers: dict[Ino, set[Ino]] = {}
         busiest: dict[Ino, int] = {}
         below: dict[Ino, list[Ino]] = {}
@@ -199,7 +201,7 @@ class _Planner:
             settle = max(settle, node.changed_ns + OPEN_IDLE_NS)
         return max(settle, node.not_before_ns)
 
-    def _is_due(self, ino: Ino, due_ns: int) -> bool:
+    def _is_due(self, due_ns: int) -> bool:
         if due_ns <= self._look.now_ns:
             return True
         if self._answer.next_ns is None or due_ns < self._answer.next_ns:
@@ -216,9 +218,9 @@ class _Planner:
         look = self._look
         node, wanted = look.nodes[ino], look.wanted[ino]
         content = bool(wanted & (Wanted.CREATE | Wanted.CONTENT)) and not node.is_folder
-        if self._is_due(ino, self._due_ns(ino, content=content)):
+        if self._is_due(self._due_ns(ino, content=content)):
             return self._call(node, wanted)
-        if content and Wanted.PLACE in wanted and self._is_due(ino, self._due_ns(ino)):
+        if content and Wanted.PLACE in wanted and self._is_due(self._due_ns(ino)):
             return self._call(node, wanted & ~Wanted.CONTENT)  # held open for writing: the name need not wait
         return None
 
@@ -232,7 +234,9 @@ class _Planner:
         remote = node.remote
         assert remote is not None
         new_name = name if Wanted.PLACE in wanted and name != remote.name else None
-        new_parent = parent.id if Wanted.PLACE in wanted and parent is not None and parent.id != remote.parent_id else None
+        new_parent = (
+            parent.id if Wanted.PLACE in wanted and parent is not None and parent.id != remote.parent_id else None
+        )
         if Wanted.CONTENT in wanted and new_parent is None:
             return UploadVersion(node.ino, remote.id, new_name)
         if wanted & (Wanted.PLACE | Wanted.TIME):
@@ -246,7 +250,7 @@ class _Planner:
         """One call for the top of what goes; the rest goes with it."""
         if any(above in self._deleted for above in self._above(ino)):
             return None
-        if not self._is_due(ino, self._due_ns(ino)):
+        if not self._is_due(self._due_ns(ino)):
             return None
         remote = self._look.nodes[ino].remote
         assert remote is not None

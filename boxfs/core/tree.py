@@ -124,6 +124,11 @@ class Tree:
                 found = found or node
             return found
 
+    def holders(self, parent: Ino, name: str) -> list[Node]:
+        """Return all who have the name as Box compares names: more than one where Box let them, or they are marked."""
+        with self.lock:
+            return list(self._holders(parent, name))
+
     def children(self, parent: Ino) -> list[Node]:
         """Return all children that the table knows; whether these are all is the folder's `complete`."""
         with self.lock:
