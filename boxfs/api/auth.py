@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from getpass import getpass
 from typing import Protocol
 
 from boxfs.api.http import Request, Response, Transport
+from boxfs.base.errors import Unauthorized
+from boxfs.base.flight import SingleFlight
 
 
 class Auth(Protocol):
@@ -48,9 +52,9 @@ class StaticToken:
 
 
 class ChangingToken:
-    """A token that something outside looks after; `read` gives the present one (a file, a function, a server's reply).
+    """A token that something outside looks after; `read` gives the present one, cheaply: a file, a variable.
 
-    After a 401 it is read again, and a token other than the refused one is taken.
+    After a 401 it is read again, and a token other than the refused one is taken.  FetchedToken is for what is costly.
     """
 
     def __init__(self, read: Callable[[], str]) -> None:
@@ -91,3 +95,51 @@ class Authorized:
     def _signed(self, request: Request, token: str) -> Request:
         headers = {**self._auth.headers(), **request.headers, "Authorization": f"Bearer {token}"}
         return replace(request, headers=headers)
+
+
+class AsUser:
+    """Another Auth, acting as one of the enterprise's users (box-api.md section 2.4)."""
+
+    def __init__(self, auth: Auth, user_id: str) -> None:
+        self._auth = auth
+        self._user_id = user_id
+
+    def token(self, transport: Transport) -> str:
+        return self._auth.token(transport)
+
+    def renewed(self, transport: Transport, refused: str) -> str | None:
+        return self._auth.renewed(transport, refused)
+
+    def headers(self) -> Mapping[str, str]:
+        return {**self._auth.headers(), "As-User": self._user_id}
+
+
+class DeveloperToken:
+    """A token made by hand in the console, for an hour of trying things: a new one is asked for when it ends.
+
+    ask: gets the question, returns the token ("" gives up); the default shows nothing of what is typed.
+    """
+
+    def __init__(self, token: str | None = None, *, ask: Callable[[str], str] = getpass) -> None:
+        self._token = token
+        self._ask = ask
+        self._flight: SingleFlight[str, str | None] = SingleFlight()
+
+    def token(self, transport: Transport) -> str:  # noqa: ARG002
+        token = self._token or self._flight.do("ask", partial(self._new, "Developer token: ", None))
+        if token is None:
+            raise Unauthorized("no developer token was given")
+        return token
+
+    def renewed(self, transport: Transport, refused: str) -> str | None:  # noqa: ARG002
+        question = "Box does not take the developer token (any more). A new one: "
+        return self._flight.do("ask", partial(self._new, question, refused))
+
+    def headers(self) -> Mapping[str, str]:
+        return {}
+
+    def _new(self, question: str, refused: str | None) -> str | None:
+        if self._token != refused:
+            return self._token  # somebody else asked meanwhile
+        self._token = self._ask(question).strip() or self._token
+        return self._token if self._token != refused else None
