@@ -1,40 +1,67 @@
 """Reading: the bytes of file versions, from the block cache or from Box.
 
 A reader is pinned to one version; what Box does with the file meanwhile does not reach it.  Nothing here knows inodes,
-handles or dirty bytes.
+names or dirty bytes.  One `Source` per open version holds its one download URL; sources that nobody has open are kept
+a while for the next open.
 """
 
 from __future__ import annotations
 
+import errno
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from boxfs.base.errors import Changed, NotFound
+from boxfs.base.errors import FsError, NoSpace, Unreachable
 from boxfs.base.types import ItemId, VersionId
-from boxfs.core.remote import Download, Remote
+from boxfs.core.buffers import Buffers
+from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence
+from boxfs.core.remote import Download
+from boxfs.core.source import FileVersion as FileVersion
+from boxfs.core.source import Source
+from boxfs.core.workers import Workers
+from boxfs.store.blocks import Blocks
+from boxfs.store.segment import BLOCK
 
 Progress = Callable[[int, int], None]  # bytes held, bytes in all
 
+WHOLE = 1 * MIB  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
+KEPT_SOURCES = 256
+MOST_ROUNDS = 20
+
+
+class NotCached(FsError):
+    """The bytes are not on this machine, and the program that asks may not have them fetched (`cached_only`)."""
+
+    # EACCES: indexers and thumbnailers pass over such a file in silence.  EIO would look like a dying disk, and EAGAIN
+    # makes some of them try for ever.
+    errno = errno.EACCES
+
 
 @dataclass(frozen=True, slots=True)
-class FileVersion:
-    """Which bytes are meant.  sha1: hex, None where it is not known (then nothing is checked or shared)."""
+class ReadingOptions:
+    """downloads: connections that fetch ahead; memory_bytes: of data in memory at once; largest_window: bytes ahead of
+    one reader; stall_s: silence after which a reader's piece is tried over another connection; patience_s: silence
+    after which a read gives up."""
 
-    file_id: ItemId
-    version_id: VersionId
-    size: int
-    sha1: str | None
+    downloads: int = 8
+    memory_bytes: int = 128 * MIB
+    largest_window: int = 32 * MIB
+    stall_s: float = 10.0
+    patience_s: float = 60.0
 
 
 class VersionReader(Protocol):
-    """One open handle's view of one version."""
+    """One open handle's view of one version.  Any thread may read; nobody reads after `close`."""
 
     version: FileVersion
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
+    def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
         """Fill `buffer` from `offset`; return how many bytes, fewer than asked only at the end of the version.
 
+        cached_only: raise NotCached instead of asking Box.
         Raises Changed (ESTALE) where Box no longer has the version, Unreachable, Denied, BadReply; never gives bytes of
         another version.
         """
@@ -42,57 +69,196 @@ class VersionReader(Protocol):
     def close(self) -> None: ...
 
 
+class Downloads(Protocol):
+    """What reading asks of a Remote."""
+
+    def download(self, file_id: ItemId, version_id: VersionId | None) -> Download: ...
+
+
 class Reading:
-    def __init__(self, remote: Remote) -> None:
+    """Thread-safe.  `_lock` guards the table of sources only."""
+
+    def __init__(self, remote: Downloads, blocks: Blocks, options: ReadingOptions | None = None) -> None:
         self._remote = remote
+        self._blocks = blocks
+        self._options = options or ReadingOptions()
+        self._workers = Workers("boxfs-fetch", background=self._options.downloads, most=self._options.downloads + 24)
+        self._memory = Buffers(self._options.memory_bytes)
+        self._lock = threading.Lock()
+        # guarded by _lock, the one opened last at the end; invariant: at most KEPT_SOURCES that nobody uses
+        self._sources: OrderedDict[tuple[ItemId, VersionId], Source] = OrderedDict()
+        self._unused = 0
+
+    # Readers
 
     def open(self, file_id: ItemId, version_id: VersionId, size: int, sha1: str | None) -> VersionReader:
         """Return a reader of that version.  Makes no call."""
         version = FileVersion(file_id, version_id, size, sha1)
-        return _Direct(version, self._remote.download(file_id, version_id))
+        return _Reader(self, self._acquire(version), self._options.largest_window)
+
+    def _acquire(self, version: FileVersion) -> Source:
+        name = (version.file_id, version.version_id)
+        with self._lock:
+            source = self._sources.get(name)
+            if source is not None and source.version == version:
+                self._unused -= source.users == 0
+                self._sources.move_to_end(name)
+            else:
+                source = self._sources[name] = Source(
+                    version,
+                    self._remote.download(version.file_id, version.version_id),
+                    self._blocks,
+                    self._workers,
+                    self._memory,
+                    stall_s=self._options.stall_s,
+                    patience_s=self._options.patience_s,
+                )
+            source.users += 1
+            return source
+
+    def _release(self, source: Source) -> None:
+        with self._lock:
+            source.users -= 1
+            last = source.users == 0
+            self._unused += last
+            if self._unused > KEPT_SOURCES:
+                unused = [name for name, other in self._sources.items() if not other.users]
+                for name in unused[: KEPT_SOURCES // 4]:
+                    del self._sources[name]
+                self._unused = len(unused) - len(unused[: KEPT_SOURCES // 4])
+        if last:
+            source.stop_ahead()
+
+    # Ahead of anybody's asking
+
+    def prefetch(self, version: FileVersion) -> bool:
+        """Have a small file fetched whole in the background; larger ones, their first MiB.  Returns at once.
+
+        Returns False where the memory for it is taken just now.
+        """
+        source = self._acquire(version)
+        try:
+            stop = version.size if version.size <= WHOLE else FIRST
+            return source.want(0, stop, piece_bytes=WHOLE, sticky=True) >= stop
+        finally:
+            self._release(source)
 
     def fetch_all(self, version: FileVersion, *, progress: Progress | None = None) -> None:
         """Bring the whole version into the cache.  Raises as `read_into` does, and NoSpace."""
+        source = self._acquire(version)
+        try:
+            at = asked = 0
+            while at < version.size:
+                window = min(at + self._options.largest_window, version.size)
+                if asked < window:
+                    asked = source.want(
+                        asked, window, piece_bytes=LARGEST_PIECE, least=LARGEST_PIECE if asked == at else 0
+                    )
+                at = min(at - at % LARGEST_PIECE + LARGEST_PIECE, version.size)
+                source.wait_stored(at - 1)
+                asked = max(asked, at)
+                if progress is not None:
+                    progress(at, version.size)
+            if self._blocks.missing(source.key, version.size, 0, version.size):
+                raise NoSpace("the cache has no room for the file; make cache_size larger or the disk emptier")
+        finally:
+            self._release(source)
+
+    # The cache
 
     def cached_bytes(self, version: FileVersion) -> int:
         """Return how many bytes of the version can be read without Box."""
-        return version.size * 0
+        return self._blocks.cached_bytes(version.key, version.size)
 
     def pin(self, version: FileVersion) -> None:
-        """Never evict this version's bytes."""
+        """Never evict this version's bytes for room."""
+        self._blocks.pin(version.key)
 
-    def unpin(self, version: FileVersion) -> None: ...
+    def unpin(self, version: FileVersion) -> None:
+        self._blocks.unpin(version.key)
 
     def evict(self, version: FileVersion) -> int:
         """Drop what the cache holds of the version (pinned or not); return the bytes freed."""
-        return version.size * 0
+        with self._lock:
+            sources = [source for source in self._sources.values() if source.key == version.key]
+        for source in sources:
+            source.forget()
+        return self._blocks.evict(version.key)
 
-    def adopt(self, version: FileVersion, source: BinaryIO) -> None:
+    def adopt(self, version: FileVersion, body: BinaryIO) -> None:
         """Take the bytes of a version that we have just uploaded into the cache, so that they are not fetched again.
 
-        Best effort: a full disk is no error.
+        body: over all of them.  Best effort: a full disk is no error.
         """
+        at = 0
+        buffer = bytearray(MIB)
+        with memoryview(buffer) as view:
+            while at < version.size:
+                want = min(len(view), version.size - at)
+                got = 0
+                while got < want and (chunk := body.read(want - got)):
+                    view[got : got + len(chunk)] = chunk
+                    got += len(chunk)
+                if got < want or not self._blocks.put(version.key, version.size, at, view[:want]):
+                    return
+                at += want
 
     def close(self) -> None:
-        """Stop all fetching; readers that wait get Unreachable."""
+        """Stop all fetching; readers that wait get Unreachable.  The blocks stay open (they are the owner's)."""
+        with self._lock:
+            sources = list(self._sources.values())
+        for source in sources:
+            source.close()
+        self._workers.close()
 
 
-class _Direct:
-    def __init__(self, version: FileVersion, download: Download) -> None:
-        self.version = version
-        self._download = download
+class _Reader:
+    def __init__(self, reading: Reading, source: Source, largest_window: int) -> None:
+        self.version = source.version
+        self._reading = reading
+        self._source = source
+        self._sequence = Sequence(source.size, largest_window)
+        self._closed = False
 
-    def read_into(self, buffer: memoryview, offset: int) -> int:
-        stop = min(offset + len(buffer), self.version.size)
-        at = 0
+    def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
+        source = self._source
+        stop = min(offset + len(buffer), source.size)
         if offset >= stop:
             return 0
-        try:
-            for chunk in self._download.read_range(offset, stop):
-                buffer[at : at + len(chunk)] = chunk
-                at += len(chunk)
-        except NotFound as error:
-            raise Changed(f"version {self.version.version_id} is no longer at Box") from error
-        return at
+        buffer = buffer[: stop - offset]
+        done = source.read_ready(buffer, offset)
+        if cached_only:
+            if done < len(buffer):
+                raise NotCached("not on this machine; this program reads cached files only (option cached_only)")
+            return done
+        if done < len(buffer):
+            self._want(offset + done, stop)
+        ahead = self._sequence.advance(offset, stop)
+        if ahead is not None:
+            came = source.want(ahead.start, ahead.stop, piece_bytes=ahead.piece)
+            self._sequence.refused(came)
+        fruitless = 0
+        while done < len(buffer):
+            count = source.wait(buffer[done:], offset + done) or source.read_ready(buffer[done:], offset + done)
+            done += count
+            if not count:  # dropped with another handle's end, or it failed its proof on disk
+                fruitless += 1
+                if fruitless > MOST_ROUNDS:
+                    raise Unreachable("what comes from Box does not stay long enough to be read; try again")
+                self._want(offset + done, stop)
+        return done
 
-    def close(self) -> None: ...
+    def _want(self, start: int, stop: int) -> None:
+        """Have [start, stop) fetched, and what is fetched with it."""
+        source = self._source
+        if source.size <= WHOLE:
+            source.want(0, source.size, piece_bytes=WHOLE, least=WHOLE)
+            return
+        end = self._sequence.first_stop(start, stop)
+        piece = max(FIRST, -(-(end - start) // BLOCK) * BLOCK + BLOCK)
+        source.want(start, end, piece_bytes=piece, least=stop - start)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._reading._release(self._source)

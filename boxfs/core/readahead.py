@@ -1,0 +1,71 @@
+"""Sequence: what one open handle is likely to read next.  Pure arithmetic, no I/O.
+
+A read that goes on where the last ended (or nearly: the kernel's own read-ahead asks out of order) is part of a run.
+In a run the window ahead doubles with every quarter of it that was consumed, from FIRST to `most`.  Any other read
+touches what it touches.  The first read of a handle begins a run if it is at the file's begin.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MIB = 1 << 20
+FIRST = 1 * MIB  # with the first read; the head of a large file costs no more than this
+SLACK = 1 * MIB
+LARGEST_PIECE = 4 * MIB
+
+
+class Ahead(NamedTuple):
+    """Fetch [start, stop) in pieces of `piece` bytes, each over a connection of its own."""
+
+    start: int
+    stop: int
+    piece: int
+
+
+class Sequence:
+    def __init__(self, size: int, most: int = 32 * MIB) -> None:
+        self._size = size
+        self._most = most
+        self._next: int | None = None
+        self._window = 0
+        self._grown_at = 0
+        self._asked = 0  # invariant: what a run wants below this was asked for
+
+    def first_stop(self, start: int, stop: int) -> int:
+        """Return where the fetch of a read of [start, stop) that finds nothing should end."""
+        first = start == 0 and self._next is None
+        if first or (self._window and self._next is not None and abs(start - self._next) <= SLACK):
+            return min(max(stop, start + FIRST), self._size)
+        return stop
+
+    def advance(self, start: int, stop: int) -> Ahead | None:
+        """Note a read of [start, stop); return what to fetch ahead now."""
+        last, self._next = self._next, stop
+        if last is None:
+            if start != 0:
+                return None
+            self._window, self._grown_at, self._asked = FIRST, stop, max(stop, FIRST)
+            return None
+        if not last - SLACK <= start <= last + SLACK:
+            self._window = 0
+            return None
+        self._next = max(last, stop)
+        if not self._window:
+            self._window, self._grown_at, self._asked = FIRST, self._next, self._next
+        elif self._next - self._grown_at >= self._window // 4:
+            self._window = min(self._window * 2, self._most)
+            self._grown_at = self._next
+        piece = min(max(self._window // 8, FIRST), LARGEST_PIECE)
+        begin = max(self._asked, self._next)
+        end = min(self._next + self._window, self._size)
+        if end < self._size:
+            end -= (end - begin) % piece
+        if end <= begin:
+            return None
+        self._asked = end
+        return Ahead(begin, end, piece)
+
+    def refused(self, stop: int) -> None:
+        """What was asked for is only fetched up to `stop`: ask for the rest again."""
+        self._asked = min(self._asked, stop)

@@ -1,0 +1,343 @@
+"""Source: the bytes of one version, fetched in pieces; shared by all handles that have this version open.
+
+A *piece* is a range under way from Box: whole blocks in a buffer that fills from its begin.  Readers copy from it as
+bytes arrive; when it is complete it goes to the block cache and leaves memory (or stays a while, where the disk would
+not take it).  A block is in at most one piece, so two readers of it wait for one fetch.
+
+A piece that covers a whole small file is shown to nobody before its sha1 is right.  A piece that makes no progress
+while somebody waits is begun anew over another connection.  What fails is forgotten: the next read asks again.
+
+Lock: `_changed`, over the table of pieces and their state; local disk is touched under it to see what is cached, the
+network never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from boxfs.base.errors import BadReply, Changed, FsError, NotFound, NotReady, RateLimited, Unreachable
+from boxfs.base.types import ItemId, VersionId
+from boxfs.core.buffers import Buffers
+from boxfs.core.remote import Download
+from boxfs.core.workers import Job, Workers
+from boxfs.store.blocks import Blocks, content_key
+from boxfs.store.segment import BLOCK
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """Which bytes are meant.  sha1: hex, None where it is not known (then nothing is checked or shared)."""
+
+    file_id: ItemId
+    version_id: VersionId
+    size: int
+    sha1: str | None
+
+    @property
+    def key(self) -> str:
+        return content_key(self.version_id, self.sha1, self.size)
+
+
+class Piece:
+    """[start, stop) of a version on its way.  All fields are guarded by the source's lock, but see `copy_into`.
+
+    arrived: readers may have [start, arrived); got: received so far (ahead of `arrived` while a sha1 is awaited).
+    """
+
+    __slots__ = ("arrived", "attempt", "buffer", "done", "error", "got", "job", "moved_at", "start", "sticky", "stop")
+
+    def __init__(self, start: int, stop: int, *, sticky: bool) -> None:
+        self.start, self.stop = start, stop
+        self.arrived = self.got = start
+        self.buffer: bytearray | None = None
+        self.attempt = 0
+        self.done = False
+        self.error: FsError | None = None
+        self.sticky = sticky  # goes on although nobody has the file open
+        self.moved_at: float | None = None  # monotonic time of the last progress; None: not begun
+        self.job: Job
+
+    def over(self) -> bool:
+        return self.done
+
+    def copy_into(self, buffer: memoryview, at: int) -> int:
+        """Copy what has arrived from `at` on; needs no lock, since bytes before `arrived` never change."""
+        count = min(self.arrived - at, len(buffer))
+        if count <= 0 or self.buffer is None:
+            return 0
+        buffer[:count] = memoryview(self.buffer)[at - self.start : at - self.start + count]
+        return count
+
+
+class Source:
+    def __init__(
+        self,
+        version: FileVersion,
+        download: Download,
+        blocks: Blocks,
+        workers: Workers,
+        memory: Buffers,
+        *,
+        stall_s: float,
+        patience_s: float,
+    ) -> None:
+        self.version = version
+        self.key = version.key
+        self.size = version.size
+        self._download = download
+        self._blocks = blocks
+        self._workers = workers
+        self._memory = memory
+        self._stall_s = stall_s
+        self._patience_s = patience_s
+        self._changed = threading.Condition()
+        # guarded by _changed
+        self._pieces: dict[int, Piece] = {}  # by number of the block
+        self._closed = False
+        self.users = 0  # guarded by Reading's lock
+
+    # Reading
+
+    def read_ready(self, buffer: memoryview, offset: int) -> int:
+        """Copy what is at hand from `offset` on, in memory or on disk; return how many bytes.  Never waits for Box."""
+        done = 0
+        while done < len(buffer):
+            at = offset + done
+            # Without the lock: a stale look finds a piece whose bytes are still right, or misses one.
+            piece = self._pieces.get(at // BLOCK) if self._pieces else None
+            count = piece.copy_into(buffer[done:], at) if piece is not None else 0
+            if not count:
+                count = self._blocks.read_into(self.key, self.size, buffer[done:], at)
+            if not count:
+                break
+            done += count
+        return done
+
+    def want(self, start: int, stop: int, *, piece_bytes: int, least: int = 0, sticky: bool = False) -> int:
+        """See to it that [start, stop) comes, as far as it is not here; return up to where (memory may be short).
+
+        least: bytes of it that somebody waits for; they come first, and whatever the memory says.
+        piece_bytes: in whole blocks.
+        """
+        start -= start % BLOCK
+        stop = min(-(-stop // BLOCK) * BLOCK, self.size)
+        if start >= stop:
+            return stop
+        waited_for = min(-(-least // BLOCK) * BLOCK + BLOCK, stop - start) if least else 0
+        granted = self._memory.take(stop - start, least=waited_for)
+        stop = min(stop, start + granted - granted % BLOCK) if granted < stop - start else stop
+        begun: list[Piece] = []
+        with self._changed:
+            holes = [] if self._closed else self._blocks.missing(self.key, self.size, start, stop)
+            for hole_start, hole_stop in holes:
+                at = hole_start
+                while at < hole_stop:
+                    end = at
+                    while end < min(at + piece_bytes, hole_stop) and end // BLOCK not in self._pieces:
+                        end = min(end + BLOCK, hole_stop)
+                    if end == at:
+                        at += BLOCK
+                        continue
+                    begun.append(self._begin_locked(at, end, sticky))
+                    at = end
+        used = sum(piece.stop - piece.start for piece in begun)
+        if granted > used:
+            self._memory.give_back(granted - used)
+        for piece in begun:
+            if not self._workers.submit(piece.job, urgent=least > 0):
+                self._finish(piece, Unreachable("boxfs is being stopped"))
+        return stop
+
+    def _begin_locked(self, start: int, stop: int, sticky: bool) -> Piece:
+        piece = Piece(start, stop, sticky=sticky)
+        piece.job = Job(lambda: self._fetch(piece, 0))
+        for number in range(start // BLOCK, -(-stop // BLOCK)):
+            self._pieces[number] = piece
+        return piece
+
+    def wait(self, buffer: memoryview, at: int, *, urgent: bool = True) -> int:
+        """Wait until bytes from `at` on have come, if they are on their way, and copy them; return how many.
+
+        0: nothing is on its way (any more).  urgent: somebody waits, let it go first.
+        Raises what the fetch raised, and Unreachable where nothing moves.
+        """
+        begun = time.monotonic()
+        with self._changed:
+            piece = self._pieces.get(at // BLOCK)
+            if piece is None:
+                return 0
+            while not piece.over() and piece.arrived <= at:
+                if urgent and not piece.job.urgent:
+                    self._workers.submit(piece.job, urgent=True)
+                now = time.monotonic()
+                moved = max(begun, piece.moved_at or 0.0)
+                if now >= moved + self._patience_s:
+                    raise Unreachable(f"Box sent nothing for {self._patience_s:.0f} s; try again")
+                stalled = piece.moved_at is not None and now >= piece.moved_at + self._stall_s
+                if stalled and piece.attempt + 1 < ATTEMPTS:
+                    self._try_anew_locked(piece, now)
+                self._changed.wait(min(moved + self._patience_s - now, self._stall_s))
+            if piece.arrived <= at and piece.error is not None:
+                raise piece.error
+        return piece.copy_into(buffer, at)
+
+    def wait_stored(self, at: int) -> None:
+        """Wait until the piece with the byte at `at` is complete and stored, if it is on its way.  Raises as `wait`."""
+        with memoryview(bytearray(1)) as one:
+            self.wait(one, at, urgent=False)
+        with self._changed:
+            while (piece := self._pieces.get(at // BLOCK)) is not None and not piece.done:
+                self._changed.wait(self._patience_s)
+            if piece is not None and piece.error is not None:
+                raise piece.error
+
+    def _try_anew_locked(self, piece: Piece, now: float) -> None:
+        piece.attempt += 1
+        piece.moved_at = now
+        attempt = piece.attempt
+        piece.job = Job(lambda: self._fetch(piece, attempt))
+        self._workers.submit(piece.job, urgent=True)
+        log.info("a download of version %s stalled; another connection takes over", self.version.version_id)
+
+    # Fetching, on a worker's thread
+
+    def _fetch(self, piece: Piece, attempt: int) -> None:
+        """Fill the piece; `attempt` tells whether it is still ours to fill."""
+        error: FsError | None = None
+        whole = piece.start == 0 and piece.stop == self.size and self.version.sha1 is not None
+        for final in (False, True):
+            with self._changed:
+                if piece.attempt != attempt or piece.done:
+                    return
+                if piece.buffer is None:
+                    piece.buffer = bytearray(piece.stop - piece.start)
+                piece.moved_at = time.monotonic()
+            try:
+                if not self._receive(piece, attempt, publish=not whole):
+                    return
+            except NotFound:
+                error = Changed(f"version {self.version.version_id} is no longer at Box; open the file again")
+            except (NotReady, RateLimited) as later:  # read(2) knows no "try again" on a file
+                error = Unreachable(str(later))
+            except FsError as failed:
+                error = failed
+            except Exception as defect:
+                log.exception("a download failed in a way nobody foresaw")
+                error = BadReply(f"the download failed: {type(defect).__name__}")
+            if error is not None or not whole or hashlib.sha1(piece.buffer).hexdigest() == self.version.sha1:
+                break
+            log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
+            if final:
+                error = BadReply(f"Box sends other bytes of file {self.version.file_id} than its sha1 says")
+            with self._changed:
+                piece.got = piece.start
+        self._finish(piece, error)
+
+    def _receive(self, piece: Piece, attempt: int, *, publish: bool) -> bool:
+        """Receive what is missing.  Returns False where the piece is no longer ours.  Raises FsError."""
+        chunks = self._download.read_range(piece.got, piece.stop)
+        try:
+            for chunk in chunks:
+                with self._changed:
+                    if piece.attempt != attempt or piece.done or piece.buffer is None:
+                        return False
+                    at = piece.got - piece.start
+                    if piece.got + len(chunk) > piece.stop:
+                        raise BadReply("Box sent more bytes than were asked for")
+                    piece.buffer[at : at + len(chunk)] = chunk
+                    piece.got += len(chunk)
+                    piece.moved_at = time.monotonic()
+                    if publish:
+                        piece.arrived = piece.got
+                        self._changed.notify_all()
+        finally:
+            close: Callable[[], None] | None = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        with self._changed:
+            if piece.attempt == attempt and piece.got != piece.stop:
+                raise BadReply("Box sent fewer bytes than were asked for")
+            return piece.attempt == attempt and not piece.done
+
+    def _finish(self, piece: Piece, error: FsError | None) -> None:
+        """The piece is complete, or failed with `error`: let readers go on, store what came, leave the table."""
+        size = piece.stop - piece.start
+        with self._changed:
+            if piece.done:
+                return
+            if error is None:
+                piece.arrived = piece.stop
+            self._changed.notify_all()
+        stored = self._store(piece) if error is None or piece.arrived > piece.start else False
+        with self._changed:
+            if piece.over():  # dropped meanwhile
+                return
+            piece.done = True
+            piece.error = error
+            if stored or error is not None:
+                self._leave_locked(piece)
+            self._changed.notify_all()
+        if stored or error is not None:
+            self._memory.give_back(size)
+        else:
+            self._memory.keep(size, self, lambda: self._forget(piece))
+
+    def _store(self, piece: Piece) -> bool:
+        """Put the blocks that came into the cache; False where not all could be."""
+        stop = piece.arrived if piece.arrived == piece.stop else piece.arrived - piece.arrived % BLOCK
+        if piece.buffer is None or stop <= piece.start:
+            return False
+        with memoryview(piece.buffer) as data:
+            return self._blocks.put(self.key, self.size, piece.start, data[: stop - piece.start])
+
+    def _leave_locked(self, piece: Piece) -> None:
+        for number in range(piece.start // BLOCK, -(-piece.stop // BLOCK)):
+            if self._pieces.get(number) is piece:
+                del self._pieces[number]
+
+    def _forget(self, piece: Piece) -> None:
+        with self._changed:
+            self._leave_locked(piece)
+
+    # The end
+
+    def stop_ahead(self) -> None:
+        """Nobody has the version open: what was fetched ahead and is not wanted by its own right ends."""
+        self._drop(lambda piece: not piece.sticky, None)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+        self._drop(lambda _: True, Unreachable("boxfs is being stopped"))
+
+    def _drop(self, which: Callable[[Piece], bool], error: FsError | None) -> None:
+        with self._changed:
+            # One that is complete is being stored by its worker.
+            under_way = {piece for piece in self._pieces.values() if not piece.done and piece.arrived < piece.stop}
+            dropped = [piece for piece in under_way if which(piece)]
+        for piece in dropped:
+            self._store(piece)
+            with self._changed:
+                if piece.done:
+                    continue
+                piece.done = True
+                piece.error = error
+                self._leave_locked(piece)
+                self._changed.notify_all()
+            self._memory.give_back(piece.stop - piece.start)
+
+    def forget(self) -> None:
+        """Drop the pieces that are complete from memory; returns when none is being stored."""
+        with self._changed:
+            while any(piece.arrived == piece.stop and not piece.done for piece in self._pieces.values()):
+                self._changed.wait(self._stall_s)
+        self._memory.drop(self)

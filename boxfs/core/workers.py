@@ -1,0 +1,109 @@
+"""Workers: threads that fetch.  What somebody waits for goes first; what is fetched ahead uses few of the threads.
+
+Threads start on demand and end with `close`.  A job runs at most once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+class Job:
+    """Something to do.  `started` and `urgent` belong to Workers."""
+
+    __slots__ = ("started", "urgent", "work")
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.work = work
+        self.started = False
+        self.urgent = False
+
+
+class Workers:
+    def __init__(self, name: str, *, background: int, most: int) -> None:
+        """background: jobs at once that nobody waits for; most: threads in all."""
+        self._name = name
+        self._most = max(most, background + 1)
+        self._ready = threading.Condition()
+        # guarded by _ready
+        self._background = background
+        self._urgent: deque[Job] = deque()
+        self._later: deque[Job] = deque()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0  # threads that wait and were not woken
+        self._running_later = 0
+        self._closed = False
+
+    def submit(self, job: Job, *, urgent: bool) -> bool:
+        """Have the job done, before all that is not urgent if it is.  Returns False after `close`."""
+        with self._ready:
+            if self._closed:
+                return False
+            if urgent:
+                if job.started or job.urgent:
+                    return True
+                job.urgent = True
+                self._urgent.append(job)
+            else:
+                self._later.append(job)
+            if self._idle:
+                self._idle -= 1  # here, not where it wakes: the next job must not count on the same thread
+                self._ready.notify()
+            elif len(self._threads) < self._most and (urgent or self._running_later < self._background):
+                thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            return True
+
+    def set_background(self, background: int) -> None:
+        with self._ready:
+            self._background = background
+            self._idle = 0
+            self._ready.notify_all()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Drop what has not begun, and wait a little for what runs (its owner makes it end)."""
+        with self._ready:
+            self._closed = True
+            self._urgent.clear()
+            self._later.clear()
+            self._ready.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout_s)
+
+    def _next_locked(self) -> Job | None:
+        while self._urgent:
+            job = self._urgent.popleft()
+            if not job.started:
+                return job
+        while self._later and self._running_later < self._background:
+            job = self._later.popleft()
+            if not job.started:
+                return job
+        return None
+
+    def _run(self) -> None:
+        while True:
+            with self._ready:
+                while (job := self._next_locked()) is None:
+                    if self._closed:
+                        return
+                    self._idle += 1
+                    self._ready.wait()
+                job.started = True
+                counted = not job.urgent
+                self._running_later += counted
+            try:
+                job.work()
+            except Exception:
+                log.exception("a fetch failed in a way nobody foresaw")
+            finally:
+                with self._ready:
+                    self._running_later -= counted

@@ -1,0 +1,367 @@
+"""Reading: right bytes or an error, one fetch for several readers, and no more asked of Box than is needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from boxfs.base.errors import BadReply, Changed, NotReady, Unreachable
+from boxfs.core.reading import NotCached, Reading, ReadingOptions
+from boxfs.core.source import FileVersion
+from boxfs.store.blocks import Blocks
+from boxfs.store.segment import BLOCK
+from tests.support.downloads import ScriptedBox, content
+
+MIB = 1 << 20
+
+
+class Setup:
+    def __init__(self, folder: Path, limit: int = 256 * MIB, **options: float) -> None:
+        self.box = ScriptedBox()
+        self.blocks = Blocks(folder / "blocks", limit)
+        self.reading = Reading(self.box, self.blocks, ReadingOptions(**options))  # type: ignore[arg-type]
+
+    def open(self, version: FileVersion):  # type: ignore[no-untyped-def]
+        return self.reading.open(version.file_id, version.version_id, version.size, version.sha1)
+
+    def read(self, version: FileVersion, offset: int, length: int) -> bytes:
+        reader = self.open(version)
+        try:
+            return read(reader, offset, length)
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        self.reading.close()
+        self.blocks.close()
+
+
+def read(reader, offset: int, length: int) -> bytes:  # type: ignore[no-untyped-def]
+    buffer = bytearray(length)
+    return bytes(buffer[: reader.read_into(memoryview(buffer), offset)])
+
+
+def read_through(reader, size: int, step: int = 128 * 1024) -> bytes:  # type: ignore[no-untyped-def]
+    return b"".join(read(reader, at, step) for at in range(0, size, step))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Setup]]:
+    made: list[Setup] = []
+
+    def build(**options: float) -> Setup:
+        made.append(Setup(tmp_path / str(len(made)), **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield build
+    for setup in made:
+        setup.close()
+
+
+def test_a_small_file_comes_whole_in_one_request(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(300_000)
+    version = setup.box.add("7", data)
+    reader = setup.open(version)
+    assert setup.box.asked == []
+    assert read(reader, 200_000, 50) == data[200_000:200_050]
+    assert read_through(reader, 300_000, 1000) == data
+    assert read(reader, 299_990, 100) == data[-10:]
+    assert read(reader, 300_000, 100) == b""
+    reader.close()
+    assert setup.box.asked == [("7", 0, 300_000)]
+
+
+def test_a_copy_with_the_same_sha1_costs_nothing(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(300_000)
+    setup.read(setup.box.add("7", data), 0, 10)
+    wait_stored(setup, setup.box.add("7", data))
+    copy = setup.box.add("8", data, file_id="2")
+    assert setup.read(copy, 0, len(data)) == data
+    assert len(setup.box.asked) == 1
+
+
+def wait_stored(setup: Setup, version: FileVersion) -> None:
+    setup.reading.fetch_all(version)
+
+
+def test_a_large_file_is_read_ahead_and_nothing_twice(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(40 * MIB + 12345)
+    reader = setup.open(setup.box.add("7", data))
+    assert read_through(reader, len(data)) == data
+    reader.close()
+    assert setup.box.sent == len(data)
+    assert len(setup.box.asked) < 40
+    assert setup.read(setup.box.add("7", data), 0, len(data)) == data
+    assert setup.box.sent == len(data)
+
+
+def test_what_is_ahead_comes_over_several_connections(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(16 * MIB)
+    version = setup.box.add("7", data)
+    several = threading.Barrier(2)
+
+    def together(right: Iterator[bytes]) -> Iterator[bytes]:
+        several.wait(60)  # comes when two are under way at once
+        yield from right
+
+    reader = setup.open(version)
+    assert read(reader, 0, MIB) == data[:MIB]
+    setup.box.faults.extend([together] * 2)
+    for at in range(MIB, 16 * MIB, MIB // 4):
+        assert read(reader, at, MIB // 4) == data[at : at + MIB // 4]
+    reader.close()
+    assert setup.box.sent == len(data)
+
+
+def test_tail_and_random_reads_fetch_what_they_touch(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(30 * MIB)
+    version = setup.box.add("7", data)
+    assert setup.read(version, 17 * MIB + 5, 4096) == data[17 * MIB + 5 : 17 * MIB + 4101]
+    assert setup.box.sent == BLOCK
+    tail = setup.open(version)
+    assert read_through_from(tail, len(data) - MIB, len(data)) == data[-MIB:]
+    tail.close()
+    assert setup.box.sent <= BLOCK + MIB + BLOCK
+    before = setup.box.sent
+    assert setup.read(version, 0, 4096) == data[:4096]
+    assert setup.box.sent - before <= MIB
+
+
+def read_through_from(reader, start: int, stop: int) -> bytes:  # type: ignore[no-untyped-def]
+    return b"".join(read(reader, at, 128 * 1024) for at in range(start, stop, 128 * 1024))
+
+
+def test_readers_of_one_place_wait_for_one_fetch(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(MIB)
+    version = setup.box.add("7", data)
+    go = threading.Event()
+
+    def held(right: Iterator[bytes]) -> Iterator[bytes]:
+        assert go.wait(60)
+        yield from right
+
+    setup.box.faults.append(held)
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(setup.read, version, n * 1000, 1000) for n in range(8)]
+        go.set()
+        for n, result in enumerate(results):
+            assert result.result(60) == data[n * 1000 : n * 1000 + 1000]
+    assert len(setup.box.asked) == 1
+
+
+def test_bytes_are_given_as_they_arrive(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(8 * MIB)
+    version = setup.box.add("7", data)
+    go = threading.Event()
+
+    def slow(right: Iterator[bytes]) -> Iterator[bytes]:
+        yield next(right)
+        assert go.wait(60)
+        yield from right
+
+    setup.box.faults.append(slow)
+    reader = setup.open(version)
+    assert read(reader, 0, 4096) == data[:4096]
+    go.set()
+    assert read(reader, 900_000, 4096) == data[900_000:904_096]
+    reader.close()
+
+
+def short(right: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(right)[:-1]
+
+
+def long(right: Iterator[bytes]) -> Iterator[bytes]:
+    yield from right
+    yield b"x" * 100_000
+
+
+def reset(right: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(right)
+    raise Unreachable("reset")
+
+
+def later(right: Iterator[bytes]) -> Iterator[bytes]:
+    for _ in right:
+        raise NotReady("202")
+    yield b""
+
+
+def defect(right: Iterator[bytes]) -> Iterator[bytes]:
+    yield next(right)
+    raise ZeroDivisionError
+
+
+def gone(right: Iterator[bytes]) -> Iterator[bytes]:
+    return ScriptedBox().read("none", 0, 1)
+
+
+def wrong(right: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in right:
+        yield bytes([chunk[0] ^ 1]) + chunk[1:]
+
+
+@pytest.mark.parametrize("size", [200_000, 3 * MIB])
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (short, BadReply),
+        (long, BadReply),
+        (reset, Unreachable),
+        (later, Unreachable),
+        (defect, BadReply),
+        (gone, Changed),
+    ],
+)
+def test_a_fault_is_an_error_never_other_bytes(
+    make: Callable[..., Setup], size: int, fault: Callable[[Iterator[bytes]], Iterator[bytes]], error: type[Exception]
+) -> None:
+    setup = make()
+    data = content(size)
+    version = setup.box.add("7", data)
+    setup.box.faults.append(fault)
+    reader = setup.open(version)
+    with pytest.raises(error):
+        assert read(reader, 0, size) == data
+    assert read(reader, 0, size) == data  # and what failed is asked for again
+    reader.close()
+
+
+def test_a_small_file_with_wrong_bytes_is_fetched_again_then_refused(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(200_000)
+    version = setup.box.add("7", data)
+    setup.box.faults.extend([wrong])
+    assert setup.read(version, 0, 200_000) == data
+    setup.reading.evict(version)
+    setup.box.faults.extend([wrong, wrong])
+    with pytest.raises(BadReply):
+        setup.read(version, 0, 200_000)
+    assert setup.read(version, 0, 200_000) == data
+
+
+def test_a_stalled_connection_is_replaced(make: Callable[..., Setup]) -> None:
+    setup = make(stall_s=0.05)
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    go = threading.Event()
+
+    def stall(right: Iterator[bytes]) -> Iterator[bytes]:
+        yield next(right)
+        assert go.wait(120)
+        yield from right
+
+    setup.box.faults.append(stall)
+    assert setup.read(version, 0, 500_000) == data[:500_000]
+    go.set()
+
+
+def test_silence_ends_in_an_error(make: Callable[..., Setup]) -> None:
+    setup = make(stall_s=0.05, patience_s=0.5)
+    version = setup.box.add("7", content(3 * MIB))
+    go = threading.Event()
+
+    def silent(right: Iterator[bytes]) -> Iterator[bytes]:
+        assert go.wait(120)
+        yield from right
+
+    setup.box.faults.extend([silent] * 3)
+    reader = setup.open(version)
+    with pytest.raises(Unreachable):
+        read(reader, 0, 500_000)
+    go.set()
+    reader.close()
+
+
+def test_cached_only_never_asks(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(200_000)
+    version = setup.box.add("7", data)
+    reader = setup.open(version)
+    with pytest.raises(NotCached):
+        reader.read_into(memoryview(bytearray(10)), 0, cached_only=True)
+    assert setup.box.asked == []
+    read(reader, 0, 10)
+    assert reader.read_into(memoryview(bytearray(10)), 0, cached_only=True) == 10
+    reader.close()
+
+
+def test_fetch_all_brings_everything_and_tells_how_far(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(10 * MIB + 1)
+    version = setup.box.add("7", data)
+    told: list[int] = []
+    setup.reading.fetch_all(version, progress=lambda held, _: told.append(held))
+    assert told == sorted(told)
+    assert told[-1] == len(data)
+    assert setup.reading.cached_bytes(version) == len(data)
+    assert setup.box.sent == len(data)
+    asked = len(setup.box.asked)
+    assert setup.read(version, 0, len(data)) == data
+    assert len(setup.box.asked) == asked
+    assert setup.reading.evict(version) >= len(data)
+    assert setup.reading.cached_bytes(version) == 0
+
+
+@pytest.mark.parametrize("limit", [0, 512 * 1024, 3 * MIB])
+def test_a_cache_without_room_makes_reads_slower_not_wrong(make: Callable[..., Setup], limit: int) -> None:
+    setup = make(limit=limit, memory_bytes=4 * MIB)
+    data = content(12 * MIB)
+    reader = setup.open(setup.box.add("7", data))
+    assert read_through(reader, len(data)) == data
+    reader.close()
+
+
+def test_memory_is_bounded_and_given_back(make: Callable[..., Setup]) -> None:
+    setup = make(memory_bytes=6 * MIB)
+    data = content(48 * MIB)
+    reader = setup.open(setup.box.add("7", data))
+    for at in range(0, len(data), 128 * 1024):
+        assert read(reader, at, 128 * 1024) == data[at : at + 128 * 1024]
+        assert setup.reading._memory.taken_bytes <= 16 * MIB
+    reader.close()
+    setup.reading.close()
+    assert setup.reading._memory.taken_bytes == 0
+
+
+def test_prefetched_files_are_read_without_asking_again(make: Callable[..., Setup]) -> None:
+    setup = make()
+    versions = [setup.box.add(str(n), content(10_000, n), file_id=str(n)) for n in range(20)]
+    for version in versions:
+        assert setup.reading.prefetch(version)
+    for n, version in enumerate(versions):
+        assert setup.read(version, 0, 10_000) == content(10_000, n)
+    assert len(setup.box.asked) == 20
+
+
+def test_closing_wakes_those_who_wait(make: Callable[..., Setup]) -> None:
+    setup = make()
+    version = setup.box.add("7", content(200_000))
+    go, begun = threading.Event(), threading.Event()
+
+    def silent(right: Iterator[bytes]) -> Iterator[bytes]:
+        begun.set()
+        assert go.wait(120)
+        yield from right
+
+    setup.box.faults.append(silent)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(setup.read, version, 0, 10)
+        assert begun.wait(60)
+        closing = threading.Thread(target=setup.reading.close)
+        closing.start()
+        with pytest.raises(Unreachable):
+            result.result(60)
+        go.set()
+        closing.join(60)

@@ -1,0 +1,194 @@
+"""The block cache: what it gives back is right, and it keeps its limit."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from boxfs.store.blocks import Blocks, content_key
+from boxfs.store.segment import BLOCK, Segment
+from tests.support.downloads import content
+
+MIB = 1 << 20
+SIZE = 3 * MIB + 1000
+KEY = content_key("7", "ab" * 20, SIZE)
+DATA = content(SIZE)
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Iterator[Blocks]:
+    cache = Blocks(tmp_path / "blocks", 256 * MIB)
+    yield cache
+    cache.close()
+
+
+def read(blocks: Blocks, offset: int, length: int, key: str = KEY, size: int = SIZE) -> bytes:
+    buffer = bytearray(length)
+    return bytes(buffer[: blocks.read_into(key, size, memoryview(buffer), offset)])
+
+
+def put(blocks: Blocks, start: int, stop: int, key: str = KEY) -> bool:
+    return blocks.put(key, SIZE, start, memoryview(DATA)[start:stop])
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "blocks").rglob("*.[0-9]*") if path.is_file())
+
+
+def disk_bytes(folder: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in files(folder))
+
+
+def test_what_was_put_is_read_and_what_was_not_is_missing(blocks: Blocks) -> None:
+    assert put(blocks, BLOCK, 3 * BLOCK)
+    assert put(blocks, 24 * BLOCK, SIZE)
+    assert read(blocks, BLOCK + 5, 100) == DATA[BLOCK + 5 : BLOCK + 105]
+    assert read(blocks, 2 * BLOCK, SIZE) == DATA[2 * BLOCK : 3 * BLOCK]
+    assert read(blocks, SIZE - 10, 100) == DATA[-10:]
+    assert read(blocks, 0, 10) == b""
+    assert blocks.missing(KEY, SIZE, 0, SIZE) == [(0, BLOCK), (3 * BLOCK, 24 * BLOCK)]
+    assert blocks.missing(KEY, SIZE, BLOCK + 1, 2 * BLOCK) == []
+    assert blocks.cached_bytes(KEY, SIZE) == SIZE - 22 * BLOCK
+
+
+def test_blocks_are_there_after_closing_and_opening(tmp_path: Path) -> None:
+    first = Blocks(tmp_path / "blocks", 256 * MIB)
+    put(first, 0, SIZE)
+    used = first.used_bytes
+    first.close()
+    again = Blocks(tmp_path / "blocks", 256 * MIB)
+    assert read(again, 0, SIZE) == DATA
+    assert again.used_bytes == used
+    again.close()
+
+
+def test_a_cache_that_was_killed_is_counted_again(tmp_path: Path) -> None:
+    first = Blocks(tmp_path / "blocks", 256 * MIB)
+    put(first, 0, SIZE)
+    del first  # no close
+    (tmp_path / "blocks" / "usage.db").write_bytes(b"not a database at all" * 100)
+    again = Blocks(tmp_path / "blocks", 256 * MIB)
+    assert again._recount is not None
+    again._recount.join()
+    assert SIZE <= again.used_bytes <= SIZE + 64 * 1024
+    assert read(again, 0, SIZE) == DATA
+    again.close()
+
+
+@pytest.mark.parametrize("damage", ["flip", "zero", "cut", "cut the table", "other file"])
+def test_a_damaged_block_is_not_believed(tmp_path: Path, damage: str) -> None:
+    first = Blocks(tmp_path / "blocks", 256 * MIB)
+    put(first, 0, SIZE)
+    other = content_key("8", "cd" * 20, SIZE)
+    first.put(other, SIZE, 0, memoryview(content(SIZE, 1)))
+    first.close()
+    path = next(path for path in files(tmp_path) if KEY in path.name)
+    with path.open("r+b") as file:
+        if damage == "flip":
+            file.seek(BLOCK + 77)
+            file.write(bytes([DATA[BLOCK + 77] ^ 1]))
+        elif damage == "zero":
+            file.seek(BLOCK)
+            file.write(bytes(BLOCK))
+        elif damage == "cut":
+            file.truncate(BLOCK + 500)
+        elif damage == "cut the table":
+            file.truncate(SIZE + 12 + 5)
+        else:
+            file.write(next(path for path in files(tmp_path) if other in path.name).read_bytes())
+    again = Blocks(tmp_path / "blocks", 256 * MIB)
+    for at in range(0, SIZE, 50_000):
+        got = read(again, at, 50_000)
+        assert got == DATA[at : at + len(got)]
+    assert read(again, BLOCK + 70, 100) == b""
+    assert again.missing(KEY, SIZE, BLOCK, 2 * BLOCK) == [(BLOCK, 2 * BLOCK)]
+    put(again, BLOCK, 2 * BLOCK)
+    assert read(again, BLOCK + 70, 100) == DATA[BLOCK + 70 : BLOCK + 170]
+    again.close()
+
+
+def test_a_file_cut_while_open_reads_short_not_wrong(blocks: Blocks, tmp_path: Path) -> None:
+    put(blocks, 0, SIZE)
+    assert len(read(blocks, 0, SIZE)) == SIZE
+    os.truncate(files(tmp_path)[0], BLOCK + 100)
+    assert read(blocks, 0, SIZE) == DATA[: BLOCK + 100]
+    assert blocks.missing(KEY, SIZE, 2 * BLOCK, SIZE) == [(2 * BLOCK, SIZE)]
+
+
+def test_the_limit_is_kept_and_the_least_used_go_first(tmp_path: Path) -> None:
+    limit = 4 * MIB
+    blocks = Blocks(tmp_path / "blocks", limit)
+    size, data = BLOCK, memoryview(DATA)[:BLOCK]
+    keys = [content_key(str(number), f"{number:040x}", size) for number in range(100)]
+    pinned = keys[0]
+    blocks.pin(pinned)
+    for key in keys:
+        assert blocks.put(key, size, 0, data)
+        assert blocks.used_bytes <= limit
+        assert disk_bytes(tmp_path) <= limit
+    assert read(blocks, 0, 10, pinned, size) == DATA[:10]
+    assert read(blocks, 0, 10, keys[1], size) == b""
+    assert read(blocks, 0, 10, keys[-1], size) == DATA[:10]
+    assert blocks.used_bytes > limit // 2
+    assert blocks.shrink(MIB) >= MIB
+    blocks.set_limit(MIB)
+    assert disk_bytes(tmp_path) <= MIB
+    assert read(blocks, 0, 10, pinned, size) == DATA[:10]
+    assert blocks.evict(pinned) > 0
+    assert blocks.clear() > 0
+    assert disk_bytes(tmp_path) == 0
+    assert blocks.used_bytes == 0
+    blocks.close()
+
+
+def test_a_file_larger_than_the_cache_passes_through(tmp_path: Path) -> None:
+    blocks = Blocks(tmp_path / "blocks", 2 * MIB)
+    for at in range(0, SIZE, BLOCK):
+        assert put(blocks, at, min(at + BLOCK, SIZE))
+        assert read(blocks, at, 100) == DATA[at : at + 100]
+        assert disk_bytes(tmp_path) <= 2 * MIB
+    blocks.close()
+
+
+def test_a_full_disk_stores_nothing_and_says_so_once(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(blocks, 0, BLOCK)
+    used = blocks.used_bytes
+
+    def full(self: Segment, offset: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "write", full)
+        assert not put(blocks, BLOCK, 2 * BLOCK)
+        assert not put(blocks, 2 * BLOCK, 3 * BLOCK)
+    assert blocks.used_bytes == used
+    assert read(blocks, 0, BLOCK) == DATA[:BLOCK]
+    assert read(blocks, BLOCK, 10) == b""
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_folder_deleted_under_us_is_begun_again(blocks: Blocks, tmp_path: Path) -> None:
+    import shutil
+
+    put(blocks, 0, BLOCK)
+    shutil.rmtree(tmp_path / "blocks")
+    other = content_key("9", None, SIZE)
+    put(blocks, 0, BLOCK, other)
+    assert read(blocks, 0, BLOCK, other) == DATA[:BLOCK]
+
+
+def test_a_reader_goes_on_while_its_segment_is_evicted(blocks: Blocks) -> None:
+    put(blocks, 0, SIZE)
+    segment = blocks._segment(KEY, SIZE, 0)
+    assert segment is not None
+    blocks.evict(KEY)
+    buffer = bytearray(SIZE)
+    assert segment.read_into(memoryview(buffer), 0) == SIZE
+    assert buffer == DATA
+    assert read(blocks, 0, 10) == b""
