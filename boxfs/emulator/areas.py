@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Scope
 
 from boxfs.emulator import (
     routes_admin,
+    routes_bulk,
     routes_downloads,
     routes_events,
     routes_files,
@@ -35,6 +36,7 @@ AREAS = (
     routes_events,
     routes_oauth,
     routes_admin,
+    routes_bulk,
 )
 
 

@@ -44,7 +44,7 @@ class Events:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         self._polls: dict[int, set[asyncio.Future[str]]] = {}
-        self._channels: dict[str, int] = {}
+        self._channels: dict[str, tuple[int, str]] = {}
         self.closing = False
 
     # Writing
@@ -93,9 +93,9 @@ class Events:
         ).fetchone()
         return int(row[0]) if row[0] is not None else FIRST_POSITION - 1
 
-    def is_behind(self, user: int, position: int) -> bool:
+    def is_behind(self, user: int, position: int, stream: str) -> bool:
         """Whether there is an event to be listed after that position."""
-        return bool(self._after(user, position, 1, "all"))
+        return bool(self._after(user, position, 1, stream))
 
     def page(self, user: int, position: int, limit: int, stream: str) -> tuple[list[Stored], int]:
         """At most `limit` events after the position, as awkward as the knobs say, and the next position."""
@@ -145,35 +145,41 @@ class Events:
 
     # Long polls
 
-    def open_channel(self, user: int) -> str:
+    def open_channel(self, user: int, stream: str) -> str:
         channel = secrets.token_hex(16)
-        self._channels[channel] = user
+        self._channels[channel] = (user, stream)
         return channel
 
-    def user_of(self, channel: str) -> int | None:
+    def channel(self, channel: str) -> tuple[int, str] | None:
+        """The user and the stream that a channel is for."""
         return self._channels.get(channel)
 
-    async def wait(self, user: int, position: int) -> str:
+    async def wait(self, user: int, position: int, stream: str) -> str:
         """Block until there is something to list, the time is over or the server stops: new_change or reconnect."""
         settings = self.emulator.settings
-        if self.closing:
-            return "reconnect"
-        if self.is_behind(user, position):
-            return "new_change"
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        idle_s = settings.poll_reconnect_s
+        spurious = 0 < settings.poll_spurious_s < idle_s
+        deadline = loop.time() + (settings.poll_spurious_s if spurious else idle_s)
         waiting = self._polls.setdefault(user, set())
-        waiting.add(future)
-        pending = self._next_due(user, position)
-        if pending is not None:  # recorded, but not to be listed yet
-            asyncio.get_running_loop().call_later(pending, self._answer, future, "new_change")
-        spurious = settings.poll_spurious_s or settings.poll_reconnect_s
-        timeout = min(spurious, settings.poll_reconnect_s)
-        try:
-            return await asyncio.wait_for(future, timeout)
-        except TimeoutError:
-            return "new_change" if timeout < settings.poll_reconnect_s else "reconnect"
-        finally:
-            waiting.discard(future)
+        while not self.closing:
+            if self.is_behind(user, position, stream):
+                return "new_change"
+            future: asyncio.Future[str] = loop.create_future()
+            waiting.add(future)
+            due = self._next_due(user, position)  # of what is recorded, but not to be listed yet
+            timer = None if due is None else loop.call_later(due, self._answer, future, "look")
+            try:
+                message = await asyncio.wait_for(future, deadline - loop.time())
+            except TimeoutError:
+                return "new_change" if spurious else "reconnect"
+            finally:
+                waiting.discard(future)
+                if timer is not None:
+                    timer.cancel()
+            if message != "look":
+                return message
+        return "reconnect"
 
     def _next_due(self, user: int, position: int) -> float | None:
         row = self.emulator.store.db.execute(
@@ -185,13 +191,10 @@ class Events:
         return max(0.0, float(row[0]) + self.emulator.settings.event_delay_s - self.emulator.store.time()) + 0.005
 
     def _wake(self, users: set[int]) -> None:
-        delay = 0.0 if self.emulator.settings.event_early_poll else self.emulator.settings.event_delay_s
+        message = "new_change" if self.emulator.settings.event_early_poll else "look"
         for user in users:
             for future in list(self._polls.get(user, ())):
-                if delay:
-                    future.get_loop().call_later(delay + 0.005, self._answer, future, "new_change")
-                else:
-                    self._answer(future, "new_change")
+                self._answer(future, message)
 
     @staticmethod
     def _answer(future: asyncio.Future[str], message: str) -> None:

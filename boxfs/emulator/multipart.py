@@ -63,7 +63,6 @@ async def read(
                 name = _NAME.search(headers)
                 if part == 0 and (name is None or name[1] != b"attributes"):
                     raise ApiError(400, "metadata_after_file_contents", "Metadata must come before the file contents")
-                buffer = b"\r\n" + buffer if buffer.startswith(b"--" + boundary) else buffer  # an empty part
                 inside = True
             at = buffer.find(delimiter)
             if at < 0:

@@ -34,7 +34,7 @@ def get_events(ctx: Context) -> dict[str, Any]:
 @routes("OPTIONS", "/2.0/events")
 def long_poll_servers(ctx: Context) -> dict[str, Any]:
     stream = _stream(ctx)
-    channel = ctx.app.events.open_channel(ctx.user.id)
+    channel = ctx.app.events.open_channel(ctx.user.id, stream)
     server = {
         "type": "realtime_server",
         "url": f"{ctx.base}/realtime/subscribe?channel={channel}&stream_type={stream}",
@@ -48,12 +48,13 @@ def long_poll_servers(ctx: Context) -> dict[str, Any]:
 @routes("GET", "/realtime/subscribe", auth=False)
 async def subscribe(ctx: Context) -> dict[str, Any]:
     """One answer, then the connection closes.  The channel is the credential."""
-    user = ctx.app.events.user_of(ctx.query.get("channel", ""))
-    if user is None:
+    channel = ctx.app.events.channel(ctx.query.get("channel", ""))
+    if channel is None:
         raise ApiError(404, "not_found", "Not Found")
+    user, stream = channel
     text = ctx.query.get("stream_position", "")
     position = int(text) if text.isdecimal() else ctx.app.events.newest(user)
-    message = await ctx.app.events.wait(user, position)
+    message = await ctx.app.events.wait(user, position, stream)
     ctx.close_connection = True
     return {"message": message} if message == "new_change" else {"version": 1, "message": message}
 
