@@ -38,7 +38,8 @@ _SIGNS = "".join(_FROM_BOX)
 _NEEDS_ENCODING = re.compile(f"[\x01-\x1f\x7f\\\\{_SIGNS}{QUOTE}\udc80-\udcff]|[ {_SPACE}]$")
 _ENCODED = re.compile(f"{QUOTE}(?:([89A-F][0-9A-F])|([{_SIGNS}{QUOTE}])|({_SPACE})$)|([{_SIGNS}])|({_SPACE})$")
 _NEEDS_DECODING = re.compile(f"[{_SIGNS}{QUOTE}]|{_SPACE}$")
-_MARKED = re.compile(f"{_MARK}([0-9]+)(?=$|\\.[^.]*$)")
+# A sign of its own comes in pairs, so a mark is behind an even number of them.
+_MARKED = re.compile(f"(?<!{QUOTE})((?:{QUOTE}{QUOTE})*){_MARK}([0-9]+)(?=$|\\.[^.]*$)")
 
 
 def to_box(name: str, mark: int = 0) -> str:
@@ -60,7 +61,7 @@ def to_local(name: str) -> str:
     """Return what the mount shows for a name that Box holds."""
     if name.isascii() or not _NEEDS_DECODING.search(name):
         return name
-    decoded = _ENCODED.sub(_decoded, _MARKED.sub("", name))
+    decoded = _ENCODED.sub(_decoded, _MARKED.sub(r"\1", name))
     if any("\udc80" <= char <= "\udcff" for char in decoded):  # bytes that together are UTF-8 after all
         decoded = decoded.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return decoded if decoded not in ("", ".", "..") else name
@@ -69,7 +70,7 @@ def to_local(name: str) -> str:
 def mark_of(name: str) -> int:
     """Return the number of the mark that a name at Box carries, else 0."""
     found = _MARKED.search(name) if QUOTE in name else None
-    return int(found[1]) if found else 0
+    return int(found[2]) if found else 0
 
 
 def _decoded(match: re.Match[str]) -> str:
