@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from boxfs.emulator import errors
+from boxfs.emulator.errors import ApiError
 from boxfs.emulator.store import Item
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ class Access:
         """Rights of the request on the item, what its token is narrowed to included."""
         role = self.role(ctx, item)
         return ROLES[role] if role else frozenset()
+
+    def refusal(self, ctx: Context, item: Item, right: str) -> ApiError:
+        """The error that says why the request has not that right."""
+        return errors.denied()
 
     def shared_roots(self, user: int) -> list[int]:
         """pks of the items of others that appear in the user's root."""

@@ -7,20 +7,29 @@ from starlette.types import ASGIApp, Scope
 from boxfs.emulator import (
     routes_admin,
     routes_bulk,
+    routes_collaborations,
+    routes_comments,
     routes_downloads,
     routes_events,
     routes_files,
     routes_folder_locks,
     routes_folders,
+    routes_groups,
+    routes_metadata,
     routes_oauth,
+    routes_search,
     routes_sessions,
+    routes_shared,
     routes_trash,
     routes_uploads,
     routes_users,
     routes_versions,
+    routes_web_links,
+    sharing,
 )
 from boxfs.emulator.app import Emulator, Middleware
 from boxfs.emulator.auth import tokens
+from boxfs.emulator.store import Item
 from boxfs.emulator.wire import Wire
 
 AREAS = (
@@ -35,6 +44,13 @@ AREAS = (
     routes_trash,
     routes_events,
     routes_oauth,
+    routes_shared,
+    routes_collaborations,
+    routes_groups,
+    routes_comments,
+    routes_web_links,
+    routes_metadata,
+    routes_search,
     routes_admin,
     routes_bulk,
 )
@@ -61,4 +77,19 @@ MIDDLEWARE: tuple[Middleware, ...] = (around,)
 
 
 def prepare(emulator: Emulator) -> None:
-    """Let areas put their tables, their Access and their hooks in place."""
+    """Put the tables, the Access and the hooks of the areas in place."""
+    for area in (sharing, routes_comments, routes_metadata, routes_search):
+        emulator.store.add_schema(area.SCHEMA)
+    access = sharing.SharedAccess(emulator.store)
+    emulator.access = access
+    emulator.on_reset.append(access.changed)
+    emulator.on_purge.append(lambda item: _forget(emulator, access, item))
+
+
+def _forget(emulator: Emulator, access: sharing.SharedAccess, item: Item) -> None:
+    """What hung on a purged item goes with it."""
+    for table in ("collaborations", "metadata", "favorites"):
+        emulator.store.db.execute(f"DELETE FROM {table} WHERE pk=?", (item.pk,))
+    if item.kind == "file":
+        emulator.store.db.execute("DELETE FROM comments WHERE file=?", (item.number,))
+    access.changed()

@@ -169,9 +169,9 @@ class Context:
         return folder
 
     def need(self, item: Item, right: str) -> None:
-        """Raises 403 if the request has not that right on the item."""
+        """Raises 403 if the request has not that right on the item, as a scope failure where the token is to blame."""
         if right not in self.rights(item):
-            raise errors.denied()
+            raise self.app.access.refusal(self, item, right)
 
     def check_etag(self, item: Item) -> None:
         """Raises 412 if the request has an if-match that is not the item's etag.  Quotes are optional."""

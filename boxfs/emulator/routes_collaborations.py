@@ -10,7 +10,7 @@ from boxfs.emulator.dispatch import Routes
 from boxfs.emulator.errors import ApiError
 from boxfs.emulator.represent import member, mini, stamp, user_mini
 from boxfs.emulator.sharing import ORDER, SharedAccess
-from boxfs.emulator.store import KINDS, Item
+from boxfs.emulator.store import Item
 
 routes = Routes()
 _COLUMNS = (
@@ -276,12 +276,3 @@ def _has_collaborations(ctx: Context, item: Item) -> bool:
 
 
 member("file", "folder", name="has_collaborations")(_has_collaborations)
-
-
-def purged(ctx_store: Any, item: Item) -> None:
-    """What hung on a purged item goes with it."""
-    assert item.kind in KINDS
-    for table in ("collaborations", "metadata"):
-        ctx_store.db.execute(f"DELETE FROM {table} WHERE pk=?", (item.pk,))
-    if item.kind == "file":
-        ctx_store.db.execute("DELETE FROM comments WHERE file=?", (item.number,))

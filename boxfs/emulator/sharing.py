@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from boxfs.emulator import errors
 from boxfs.emulator.access import ROLES, Access
+from boxfs.emulator.errors import ApiError
 from boxfs.emulator.store import Item, Store
 
 if TYPE_CHECKING:
@@ -152,6 +154,10 @@ class SharedAccess(Access):
         if scopes is None:
             return rights
         return rights & frozenset().union(*(SCOPE_RIGHTS.get(scope, frozenset()) for scope in scopes))
+
+    def refusal(self, ctx: Context, item: Item, right: str) -> ApiError:
+        """Not the user's right: access denied.  Not the token's: insufficient scope (trap 24)."""
+        return errors.insufficient_scope() if right in self.full_rights(ctx, item) else errors.denied()
 
     def shared_roots(self, user: int) -> list[int]:
         roots = []

@@ -208,6 +208,10 @@ class Store:
             found = self._users[number] = User(*row)
         return found
 
+    def forget_users(self) -> None:
+        """Users were deleted: read them again."""
+        self._users.clear()
+
     def user_by_login(self, login: str) -> User | None:
         row = self.db.execute("SELECT id FROM users WHERE login=?", (login,)).fetchone()
         return self.user(row[0]) if row else None
