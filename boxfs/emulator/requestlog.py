@@ -25,7 +25,10 @@ def path_template(path: str) -> str:
 
 @dataclass(slots=True)
 class Entry:
-    """One request.  status: 0 when the connection ended without a reply.  bytes_*: of the bodies.  seconds: in all."""
+    """One request.
+
+    status: 0 when the connection ended without a reply.  bytes_*: of the bodies.  agent: the client's User-Agent.
+    """
 
     number: int
     time: float
@@ -41,6 +44,7 @@ class Entry:
     fault: str | None
     range: str | None
     connection: str
+    agent: str | None
 
 
 class RequestLog:

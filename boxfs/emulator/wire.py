@@ -318,5 +318,6 @@ class _Exchange:
                 fault=self.fault.id if self.fault else None,
                 range=self.header(b"range") or self.header(b"content-range"),
                 connection=f"{client[0]}:{client[1]}",
+                agent=self.header(b"user-agent"),
             )
         )

@@ -338,6 +338,19 @@ class Box:
         """Requests since the log was cleared, oldest first; those to /_emulator are not in it."""
         return list(self.call("GET", "/_emulator/log")["entries"])
 
+    def mount_calls(self) -> list[str]:
+        """What boxfs asked since the log was cleared ("GET /2.0/folders/{id}/items"), listening for events left out.
+
+        Listening comes by time, not by work: `/events` and the long poll.
+        """
+        return [
+            f"{entry['method']} {entry['template']}"
+            for entry in self.log()
+            if (entry["agent"] or "").startswith("boxfs/")
+            and "/events" not in entry["template"]
+            and "subscribe" not in entry["path"]
+        ]
+
     def calls(self) -> dict[str, int]:
         """How often each endpoint was called since the log was cleared: "GET /2.0/folders/{id}/items" -> 3."""
         return dict(self.call("GET", "/_emulator/log")["counts"])
