@@ -50,11 +50,17 @@ class UrlDownload:
         self._url: str | None = None  # guarded by _lock
         self._direct = False  # guarded by _lock; this Box sends the bytes itself
 
-    def read_range(self, start: int, stop: int, *, cancel: Cancel | None = None) -> Iterator[bytes]:
-        """Yield the bytes of [start, stop), whole or not at all: raises where they cannot be had to the last."""
+    def read_range(
+        self, start: int, stop: int, *, background: bool = False, cancel: Cancel | None = None
+    ) -> Iterator[bytes]:
+        """Yield the bytes of [start, stop), whole or not at all: raises where they cannot be had to the last.
+
+        background: a call to the API that this may need lets people's calls go first.
+        """
+        priority = Priority.BACKGROUND if background else self._priority
         at, barren = start, 0
         while at < stop:
-            response = self._open(at, stop, cancel)
+            response = self._open(at, stop, cancel, priority)
             before = at
             try:
                 for piece in _inside(response, at, stop):
@@ -72,21 +78,21 @@ class UrlDownload:
 
     def read_all(self, *, cancel: Cancel | None = None) -> Response:
         """Return the reply with the whole content, for readers that do not know its size."""
-        return self._open(0, None, cancel)
+        return self._open(0, None, cancel, self._priority)
 
-    def _open(self, start: int, stop: int | None, cancel: Cancel | None) -> Response:
+    def _open(self, start: int, stop: int | None, cancel: Cancel | None, priority: Priority) -> Response:
         """Return a reply whose body begins at `start` (206), or at 0 (200)."""
         for _ in range(3):
             url = self._known_url()
             if url is None:
                 opened: list[Response] = []
-                url = self._flight.do("url", partial(self._ask, start, stop, cancel, opened))
+                url = self._flight.do("url", partial(self._ask, start, stop, cancel, priority, opened))
                 if opened:
                     return opened[0]
                 if url is None:
-                    response = self._get(self._session.api_url + self._path, start, stop, cancel, at_api=True)
+                    response = self._get(self._session.api_url + self._path, start, stop, cancel, priority, at_api=True)
                     return errors.check(response, self._what)
-            response = self._get(url, start, stop, cancel, at_api=False)
+            response = self._get(url, start, stop, cancel, priority, at_api=False)
             if response.status in _STALE:
                 response.close()
                 self._forget(url)
@@ -107,12 +113,14 @@ class UrlDownload:
             if self._url == url:
                 self._url = None
 
-    def _ask(self, start: int, stop: int | None, cancel: Cancel | None, opened: list[Response]) -> str | None:
+    def _ask(
+        self, start: int, stop: int | None, cancel: Cancel | None, priority: Priority, opened: list[Response]
+    ) -> str | None:
         """Ask the API for the URL.  Where it sends the bytes itself, put the reply into `opened` and return None."""
         with self._lock:
             if self._url is not None or self._direct:
                 return self._url
-        response = self._get(self._session.api_url + self._path, start, stop, cancel, at_api=True)
+        response = self._get(self._session.api_url + self._path, start, stop, cancel, priority, at_api=True)
         if response.status in (301, 302, 303, 307, 308):
             response.close()
             url = urljoin(self._session.api_url + self._path, _location(response))
@@ -124,7 +132,9 @@ class UrlDownload:
             self._direct = True
         return None
 
-    def _get(self, url: str, start: int, stop: int | None, cancel: Cancel | None, *, at_api: bool) -> Response:
+    def _get(
+        self, url: str, start: int, stop: int | None, cancel: Cancel | None, priority: Priority, *, at_api: bool
+    ) -> Response:
         """Send one GET with the range.  at_api: with the token, and a redirect is the answer."""
         headers = dict(self._headers) if at_api else {}
         if start > 0 or stop is not None:
@@ -142,7 +152,7 @@ class UrlDownload:
                     authorize=at_api,
                     secret_url=not at_api,
                     cost=Cost.CALL if at_api else Cost.FREE,
-                    priority=self._priority,
+                    priority=priority,
                     cancel=cancel,
                 )
             )

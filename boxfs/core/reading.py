@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from boxfs.base.errors import FsError, NoSpace, Unreachable
-from boxfs.base.types import ItemId, VersionId
+from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.buffers import Buffers
+from boxfs.core.neighbours import Neighbours, Surroundings
 from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence
 from boxfs.core.remote import Download
 from boxfs.core.source import FileVersion as FileVersion
@@ -30,6 +31,7 @@ Progress = Callable[[int, int], None]  # bytes held, bytes in all
 WHOLE = 1 * MIB  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
 KEPT_SOURCES = 256
 MOST_ROUNDS = 20
+MOST_THREADS = 64
 
 
 class NotCached(FsError):
@@ -82,8 +84,9 @@ class Reading:
         self._remote = remote
         self._blocks = blocks
         self._options = options or ReadingOptions()
-        self._workers = Workers("boxfs-fetch", background=self._options.downloads, most=self._options.downloads + 24)
+        self._workers = Workers("boxfs-fetch", background=self._options.downloads, most=MOST_THREADS)
         self._memory = Buffers(self._options.memory_bytes)
+        self._neighbours: Neighbours | None = None
         self._lock = threading.Lock()
         # guarded by _lock, the one opened last at the end; invariant: at most KEPT_SOURCES that nobody uses
         self._sources: OrderedDict[tuple[ItemId, VersionId], Source] = OrderedDict()
@@ -136,12 +139,23 @@ class Reading:
 
         Returns False where the memory for it is taken just now.
         """
+        if version.size <= WHOLE and not self._blocks.missing(version.key, version.size, 0, version.size):
+            return True
         source = self._acquire(version)
         try:
             stop = version.size if version.size <= WHOLE else FIRST
             return source.want(0, stop, piece_bytes=WHOLE, sticky=True) >= stop
         finally:
             self._release(source)
+
+    def watch(self, surroundings: Surroundings) -> None:
+        """From now on, `opened` fetches neighbours ahead."""
+        self._neighbours = Neighbours(surroundings, self.prefetch, self._workers)
+
+    def opened(self, folder: Ino, ino: Ino) -> None:
+        """A program opened this file of this folder for reading.  Returns at once."""
+        if self._neighbours is not None:
+            self._neighbours.opened(folder, ino)
 
     def fetch_all(self, version: FileVersion, *, progress: Progress | None = None) -> None:
         """Bring the whole version into the cache.  Raises as `read_into` does, and NoSpace."""

@@ -38,8 +38,8 @@ class Body(Protocol):
 class Download(Protocol):
     """One version's bytes, read by range over one download URL while that lives (box-api.md section 10)."""
 
-    def read_range(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes of [start, stop) in order, whole or not at all.
+    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
+        """Yield the bytes of [start, stop) in order, whole or not at all.  background: people's requests go first.
 
         Raises Unreachable, NotFound (the version is gone), Denied, NotReady after the patience of the transport.
         A body that ends early is fetched on from where it stopped; what cannot be completed raises.

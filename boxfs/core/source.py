@@ -30,6 +30,7 @@ from boxfs.store.segment import BLOCK
 
 log = logging.getLogger(__name__)
 
+SMALL = 2 * BLOCK  # such a piece is a matter of round trips, not of bandwidth: more of them at once
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
 
 
@@ -159,7 +160,7 @@ class Source:
 
     def _begin_locked(self, start: int, stop: int, sticky: bool) -> Piece:
         piece = Piece(start, stop, sticky=sticky)
-        piece.job = Job(lambda: self._fetch(piece, 0))
+        piece.job = Job(lambda: self._fetch(piece, 0), small=stop - start <= SMALL)
         for number in range(start // BLOCK, -(-stop // BLOCK)):
             self._pieces[number] = piece
         return piece
@@ -244,7 +245,7 @@ class Source:
 
     def _receive(self, piece: Piece, attempt: int, *, publish: bool) -> bool:
         """Receive what is missing.  Returns False where the piece is no longer ours.  Raises FsError."""
-        chunks = self._download.read_range(piece.got, piece.stop)
+        chunks = self._download.read_range(piece.got, piece.stop, background=not piece.job.urgent)
         try:
             for chunk in chunks:
                 with self._changed:

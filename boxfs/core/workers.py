@@ -13,25 +13,29 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
+LARGE = 4  # so many small jobs in the place of one that is not
+
+
 class Job:
-    """Something to do.  `started` and `urgent` belong to Workers."""
+    """Something to do.  small: waits rather than moves bytes.  `started` and `urgent` belong to Workers."""
 
-    __slots__ = ("started", "urgent", "work")
+    __slots__ = ("started", "urgent", "weight", "work")
 
-    def __init__(self, work: Callable[[], object]) -> None:
+    def __init__(self, work: Callable[[], object], *, small: bool = False) -> None:
         self.work = work
+        self.weight = 1 if small else LARGE
         self.started = False
         self.urgent = False
 
 
 class Workers:
     def __init__(self, name: str, *, background: int, most: int) -> None:
-        """background: jobs at once that nobody waits for; most: threads in all."""
+        """background: jobs at once that nobody waits for (LARGE times as many if small); most: threads in all."""
         self._name = name
-        self._most = max(most, background + 1)
+        self._most = max(most, background * LARGE + 1)
         self._ready = threading.Condition()
         # guarded by _ready
-        self._background = background
+        self._background = background * LARGE  # in weights of jobs
         self._urgent: deque[Job] = deque()
         self._later: deque[Job] = deque()
         self._threads: list[threading.Thread] = []
@@ -62,7 +66,7 @@ class Workers:
 
     def set_background(self, background: int) -> None:
         with self._ready:
-            self._background = background
+            self._background = background * LARGE
             self._idle = 0
             self._ready.notify_all()
 
@@ -83,7 +87,7 @@ class Workers:
             job = self._urgent.popleft()
             if not job.started:
                 return job
-        while self._later and self._running_later < self._background:
+        while self._later and self._running_later + self._later[0].weight <= self._background:
             job = self._later.popleft()
             if not job.started:
                 return job
@@ -98,12 +102,12 @@ class Workers:
                     self._idle += 1
                     self._ready.wait()
                 job.started = True
-                counted = not job.urgent
-                self._running_later += counted
+                weight = 0 if job.urgent else job.weight
+                self._running_later += weight
             try:
                 job.work()
             except Exception:
                 log.exception("a fetch failed in a way nobody foresaw")
             finally:
                 with self._ready:
-                    self._running_later -= counted
+                    self._running_later -= weight

@@ -72,5 +72,5 @@ class _Download:
         self._box = box
         self._version_id = version_id
 
-    def read_range(self, start: int, stop: int) -> Iterator[bytes]:
+    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
         return self._box.read(self._version_id, start, stop)

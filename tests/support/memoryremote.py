@@ -67,7 +67,7 @@ class MemoryDownload:
     def __init__(self, remote: MemoryRemote, file_id: ItemId, version_id: VersionId | None) -> None:
         self._remote, self._file, self._version = remote, file_id, version_id
 
-    def read_range(self, start: int, stop: int) -> Iterator[bytes]:
+    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
         with self._remote._call("download", self._file, self._version, start, stop) as box:
             held = box.find(Kind.FILE, self._file)
             for version, data in reversed(held.versions):

@@ -1,0 +1,193 @@
+"""Neighbours: when a program opens the files of a folder one after the other, the next ones are fetched ahead.
+
+`cat *`, `grep -r`, `cp -r` and an import of a package open many small files, each at the price of two round trips.
+Three opens in a row, in one of the orders that programs take (as listed, by name, by inode), make a *run*; from then on
+as many files are fetched ahead as the run has opened, so that at most half of what is fetched is for nothing.  A run
+that reached its folder's end goes on in the next folder.
+
+`opened` only notes; the thinking is done on a fetch thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from boxfs.base.types import Ino
+from boxfs.core.source import FileVersion
+from boxfs.core.workers import Job, Workers
+
+LARGEST = 1 << 20  # larger files are not fetched ahead: reading them is not dominated by round trips
+MOST_AHEAD = 64
+MOST_AHEAD_BYTES = 32 << 20
+STREAK = 3
+GAP = 4  # names that a program may pass over (*.py) and still be in a row
+FRESH_S = 10.0
+MOST_RUNS = 64
+
+
+class Sibling(NamedTuple):
+    """A file of a folder whose bytes are at Box (none of them newer here)."""
+
+    ino: Ino
+    name: str
+    version: FileVersion
+
+
+class Surroundings(Protocol):
+    """What is known of the tree; asks nothing of Box."""
+
+    def siblings(self, folder: Ino) -> Sequence[Sibling]:
+        """Return the files of the folder, in the order of readdir."""
+
+    def next_folder(self, folder: Ino) -> Ino | None:
+        """Return the folder that a walk comes to after this one, where both are listed."""
+
+
+class _Walk:
+    """What one program seems to be doing, through one folder or several."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.ahead: dict[Ino, int] = {}  # fetched ahead and not opened yet, with their sizes
+        self.order = 0  # which of the orders it takes
+
+
+class _Run:
+    """One folder's part of a walk."""
+
+    def __init__(self, siblings: Sequence[Sibling], walk: _Walk | None) -> None:
+        self.began_s = time.monotonic()
+        self.orders = [
+            list(siblings),
+            sorted(siblings, key=lambda each: each.name),
+            sorted(siblings, key=lambda each: each.ino),
+        ]
+        self.places = [{each.ino: place for place, each in enumerate(order)} for order in self.orders]
+        self.last = [-1] * len(self.orders)
+        self.streak = [0] * len(self.orders)
+        self.walk = walk or _Walk()
+        self.recognised = walk is not None
+
+    def note(self, ino: Ino) -> int | None:
+        """Note an open; return its place in the order that the walk takes, None where it takes none (yet)."""
+        for number, places in enumerate(self.places):
+            place = places.get(ino)
+            if place is None:
+                return None
+            in_a_row = 0 < place - self.last[number] <= GAP
+            self.streak[number] = self.streak[number] + 1 if in_a_row else 1
+            self.last[number] = place
+        best = max(range(len(self.streak)), key=self.streak.__getitem__)
+        if self.streak[best] >= STREAK:
+            self.recognised, self.walk.order = True, best
+        elif self.streak[self.walk.order] < 2 and self.walk.opened > 1:
+            self.recognised = False  # it jumps about
+        self.walk.opened += 1
+        self.walk.ahead.pop(ino, None)
+        return self.last[self.walk.order] if self.recognised else None
+
+
+class Neighbours:
+    def __init__(self, surroundings: Surroundings, prefetch: Callable[[FileVersion], bool], workers: Workers) -> None:
+        """prefetch: begins to fetch a file and returns at once; False where there is no room for it now."""
+        self._surroundings = surroundings
+        self._prefetch = prefetch
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._noted: deque[tuple[Ino, Ino]] = deque(maxlen=1000)  # guarded by _lock
+        self._thinking = False  # guarded by _lock
+        # Used by the one job that thinks
+        self._runs: OrderedDict[Ino, _Run] = OrderedDict()
+        self._firsts: OrderedDict[Ino, Ino] = OrderedDict()  # folder -> the one file that was opened in it
+        self._walk: tuple[_Walk, float] | None = None  # the last that came to a folder's end, and when
+
+    def opened(self, folder: Ino, ino: Ino) -> None:
+        """A program opened a file for reading.  Returns at once."""
+        with self._lock:
+            self._noted.append((folder, ino))
+            if self._thinking:
+                return
+            self._thinking = True
+        if not self._workers.submit(Job(self._think), urgent=True):
+            with self._lock:
+                self._thinking = False
+
+    def _think(self) -> None:
+        try:
+            while True:
+                with self._lock:
+                    if not self._noted:
+                        self._thinking = False
+                        return
+                    folder, ino = self._noted.popleft()
+                self._note(folder, ino)
+        except BaseException:
+            with self._lock:
+                self._thinking = False
+            raise
+
+    def _note(self, folder: Ino, ino: Ino) -> None:
+        run = self._runs.get(folder)
+        if run is None or ino not in run.places[0]:
+            run = self._begin(folder, ino)
+            if run is None:
+                return
+        self._runs.move_to_end(folder)
+        place = run.note(ino)
+        if place is not None:
+            self._fetch_ahead(folder, run, place)
+
+    def _begin(self, folder: Ino, ino: Ino) -> _Run | None:
+        """Begin a run with the second file of a folder, or with the first where a walk comes along."""
+        walk = self._walk[0] if self._walk is not None and self._walk[1] + FRESH_S > time.monotonic() else None
+        first = self._firsts.pop(folder, None)
+        if (first is None or first == ino) and walk is None:
+            self._firsts[folder] = ino
+            if len(self._firsts) > MOST_RUNS:
+                self._firsts.popitem(last=False)
+            return None
+        old = self._runs.get(folder)
+        if old is not None and old.began_s + FRESH_S > time.monotonic():
+            return None  # a file that is newer here, say
+        run = self._runs[folder] = _Run(self._surroundings.siblings(folder), walk)
+        if len(self._runs) > MOST_RUNS:
+            self._runs.popitem(last=False)
+        if first is not None and first != ino:
+            run.note(first)
+        return run if ino in run.places[0] else None
+
+    def _fetch_ahead(self, folder: Ino, run: _Run, place: int) -> None:
+        walk, order, places = run.walk, run.orders[run.walk.order], run.places[run.walk.order]
+        for ino in [ino for ino in walk.ahead if places.get(ino, place + 1) <= place]:
+            del walk.ahead[ino]  # it was passed over
+        most = min(max(4, walk.opened), MOST_AHEAD)
+        if not self._fetch(walk, order[place + 1 :], most):
+            return
+        if len(order) - place <= GAP:
+            self._walk = (walk, time.monotonic())
+        for _ in range(8):  # the folder's end is in sight: on to the next
+            following = self._surroundings.next_folder(folder)
+            if following is None or walk.opened < len(order) // 2:
+                return
+            folder = following
+            beyond = self._runs.get(folder)
+            if beyond is None:
+                beyond = self._runs[folder] = _Run(self._surroundings.siblings(folder), walk)
+            if not self._fetch(walk, beyond.orders[walk.order], most):
+                return
+
+    def _fetch(self, walk: _Walk, order: Sequence[Sibling], most: int) -> bool:
+        """Fetch ahead from the front of `order`; return whether all of it is under way."""
+        for sibling in order:
+            if sibling.ino in walk.ahead or sibling.version.size > LARGEST:
+                continue
+            if len(walk.ahead) >= most or sum(walk.ahead.values()) > MOST_AHEAD_BYTES:
+                return False
+            if not self._prefetch(sibling.version):
+                return False
+            walk.ahead[sibling.ino] = sibling.version.size
+        return True

@@ -1,0 +1,54 @@
+"""TreeSurroundings: what lies around an open file, as far as the tree knows.  Asks nothing of Box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from boxfs.base.types import Ino, Kind
+from boxfs.core.neighbours import Sibling
+from boxfs.core.node import Node
+from boxfs.core.source import FileVersion
+from boxfs.core.tree import Tree
+
+LEVELS = 8  # how far up a walk is followed
+
+
+def version_of(node: Node) -> FileVersion | None:
+    """Return which bytes at Box the file shows; None where it shows others, or Box would not give them."""
+    remote = node.remote
+    if node.kind is not Kind.FILE or node.content is not None or remote is None or remote.trashed:
+        return None
+    if remote.version_id is None or remote.size is None or remote.can_download is False:
+        return None
+    return FileVersion(remote.id, remote.version_id, remote.size, remote.sha1)
+
+
+class TreeSurroundings:
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def siblings(self, folder: Ino) -> Sequence[Sibling]:
+        return [
+            Sibling(node.ino, node.name, version)
+            for node in self._tree.children(folder)
+            if (version := version_of(node)) is not None and version.size
+        ]
+
+    def next_folder(self, folder: Ino) -> Ino | None:
+        """The first folder below, else the next beside, else the next beside one above: what a walk does."""
+        below = self._folders(folder)
+        if below:
+            return below[0]
+        for _ in range(LEVELS):
+            node = self._tree.node(folder)
+            if node is None or node.parent is None:
+                return None
+            beside = self._folders(node.parent)
+            place = beside.index(folder) + 1 if folder in beside else len(beside)
+            if place < len(beside):
+                return beside[place]
+            folder = node.parent
+        return None
+
+    def _folders(self, folder: Ino) -> list[Ino]:
+        return [node.ino for node in self._tree.children(folder) if node.is_folder]
