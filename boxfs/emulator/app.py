@@ -45,6 +45,8 @@ class Emulator:
         self.events = Events(self)
         self.listings = Listings(self)
         self.application: Application | None = None
+        self.archives: dict[str, Any] = {}
+        """Zip downloads under way, by the key in their URLs."""
         self.plan = FaultPlan()
         self.log = RequestLog()
         self.on_reset: list[Callable[[], None]] = []
@@ -100,6 +102,7 @@ class Emulator:
         self.store.clear()
         self.settings.reset(self.start)
         self.patience.clear()
+        self.archives.clear()
         self.plan.clear()
         self.log.clear()
         self.events.reset()

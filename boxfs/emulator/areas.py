@@ -17,6 +17,7 @@ from boxfs.emulator import (
     routes_groups,
     routes_metadata,
     routes_oauth,
+    routes_pictures,
     routes_search,
     routes_sessions,
     routes_shared,
@@ -25,6 +26,7 @@ from boxfs.emulator import (
     routes_users,
     routes_versions,
     routes_web_links,
+    routes_zip,
     sharing,
 )
 from boxfs.emulator.app import Emulator, Middleware
@@ -51,6 +53,8 @@ AREAS = (
     routes_web_links,
     routes_metadata,
     routes_search,
+    routes_pictures,
+    routes_zip,
     routes_admin,
     routes_bulk,
 )

@@ -27,7 +27,7 @@ routes = Routes()
 _NAMES = ("localhost", "api.box.com", "upload.box.com", "account.box.com")
 
 
-def _local(ctx: Context) -> None:
+def only_here(ctx: Context) -> None:
     """Raises 403 for everybody but programs of this machine that mean it."""
     client = ctx.scope.get("client")
     try:
@@ -47,7 +47,7 @@ def _local(ctx: Context) -> None:
 def admin(method: str, path: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def add(handler: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(ctx: Context, **values: str) -> Any:
-            _local(ctx)
+            only_here(ctx)
             return handler(ctx, **values)
 
         routes(method, f"/_emulator/{path}", auth=False)(guarded)
@@ -59,7 +59,7 @@ def admin(method: str, path: str) -> Callable[[Callable[..., Any]], Callable[...
 @routes("GET", "/", auth=False)
 def page(ctx: Context) -> Response:
     """The web page."""
-    _local(ctx)
+    only_here(ctx)
     text = resources.files("boxfs.emulator").joinpath("page.html").read_text(encoding="utf-8")
     return Response(text, 200, {"Cache-Control": "no-cache"}, "text/html; charset=utf-8")
 
@@ -210,7 +210,7 @@ def _dumped(item: Item) -> dict[str, Any]:
 @routes("POST", "/_emulator/act", auth=False)
 async def act(ctx: Context) -> Any:
     """{"do": …, "user"?: LOGIN, …}: see `stranger`.  A body that is no JSON is the content of ?do=upload&path=…"""
-    _local(ctx)
+    only_here(ctx)
     words: dict[str, Any] = dict(ctx.query)
     if ctx.headers.get("content-type", "").startswith("application/json"):
         words |= ctx.json()

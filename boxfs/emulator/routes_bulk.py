@@ -8,6 +8,7 @@ from boxfs.emulator import bulk
 from boxfs.emulator.context import Context
 from boxfs.emulator.dispatch import Routes
 from boxfs.emulator.errors import bad_request
+from boxfs.emulator.routes_admin import only_here
 
 routes = Routes()
 
@@ -15,6 +16,7 @@ routes = Routes()
 @routes("POST", "/_emulator/bulk", auth=False)
 def post_bulk(ctx: Context) -> dict[str, Any]:
     """{"items": [[path, size or null], …]}, or {"folders", "files" each, "size", "under"}; "user": login."""
+    only_here(ctx)
     body = ctx.json()
     login = body.get("user")
     user = ctx.store.user_by_login(login) if login else ctx.store.users()[0]
