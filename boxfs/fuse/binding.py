@@ -1,0 +1,547 @@
+"""libfuse's low-level callbacks (fuse_lowlevel.h): C arguments to Python values, results to replies.
+
+Every request is answered exactly once: the work is done under a guard that turns an exception into an errno, the reply
+comes after it and cannot raise.  A FsError gives its errno; any other exception is a defect of ours: EIO for that
+request, logged once for each place that it comes from, and the mount goes on.
+
+NotFound means two things.  Of a name it is ENOENT.  Of an inode it is ESTALE: the kernel walked there by names that it
+kept and that lead there no more; told ESTALE it drops them, walks again, and the caller sees the truth.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable
+from ctypes import CFUNCTYPE, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any
+
+from boxfs.base.errors import FsError, NotFound
+from boxfs.base.types import Attr, HandleNo, Ino
+from boxfs.core.interface import Caller
+from boxfs.fuse.invalidation import SeenNames
+from boxfs.fuse.layout import StatLayout, statvfs, time_ns
+from boxfs.fuse.library import Library
+from boxfs.fuse.operations import RENAME_EXCHANGE, Operations
+from boxfs.fuse.options import MountOptions
+
+log = logging.getLogger(__name__)
+
+_READ_BUFFER = 1 << 20  # max_pages of the kernel, 256, times 4 KiB
+_PYBUF_READ = 0x100
+
+# Capabilities, fuse_common.h
+_CAP_PARALLEL_DIROPS = 1 << 18
+_CAP_READDIRPLUS_AUTO = 1 << 14
+_CAP_WRITEBACK_CACHE = 1 << 16
+_CAP_CACHE_SYMLINKS = 1 << 23
+_CAP_HANDLE_KILLPRIV_V2 = 1 << 28
+_CAP_OVER_IO_URING = 1 << 31
+_EPOCH_MINOR = 44  # FUSE_NOTIFY_INC_EPOCH came with protocol 7.44, Linux 6.16
+
+# What setattr is asked to set, fuse_lowlevel.h
+_SET_MODE, _SET_UID, _SET_GID, _SET_SIZE, _SET_ATIME, _SET_MTIME = 1, 2, 4, 8, 16, 32
+_SET_ATIME_NOW, _SET_MTIME_NOW = 128, 256
+
+
+_INO = c_uint64
+_MODE = c_uint32
+_FI = c_void_p
+_OFFSET = c_int64
+# struct fuse_lowlevel_ops in its order (later releases only append): what follows the request, None where libfuse or
+# the kernel does by itself what we want (locks) or refuses (ioctl).
+_ARGUMENTS: dict[str, tuple[Any, ...] | None] = {
+    "init": (c_void_p,),
+    "destroy": None,
+    "lookup": (_INO, c_char_p),
+    "forget": (_INO, c_uint64),
+    "getattr": (_INO, _FI),
+    "setattr": (_INO, c_void_p, c_int, _FI),
+    "readlink": (_INO,),
+    "mknod": (_INO, c_char_p, _MODE, c_uint64),
+    "mkdir": (_INO, c_char_p, _MODE),
+    "unlink": (_INO, c_char_p),
+    "rmdir": (_INO, c_char_p),
+    "symlink": (c_char_p, _INO, c_char_p),
+    "rename": (_INO, c_char_p, _INO, c_char_p, c_uint32),
+    "link": (_INO, _INO, c_char_p),
+    "open": (_INO, _FI),
+    "read": (_INO, c_size_t, _OFFSET, _FI),
+    "write": (_INO, c_void_p, c_size_t, _OFFSET, _FI),
+    "flush": (_INO, _FI),
+    "release": (_INO, _FI),
+    "fsync": (_INO, c_int, _FI),
+    "opendir": (_INO, _FI),
+    "readdir": (_INO, c_size_t, _OFFSET, _FI),
+    "releasedir": (_INO, _FI),
+    "fsyncdir": (_INO, c_int, _FI),
+    "statfs": (_INO,),
+    "setxattr": (_INO, c_char_p, c_void_p, c_size_t, c_int),
+    "getxattr": (_INO, c_char_p, c_size_t),
+    "listxattr": (_INO, c_size_t),
+    "removexattr": (_INO, c_char_p),
+    "access": (_INO, c_int),
+    "create": (_INO, c_char_p, _MODE, _FI),
+    "getlk": None,
+    "setlk": None,
+    "bmap": None,
+    "ioctl": None,
+    "poll": None,
+    "write_buf": None,
+    "retrieve_reply": None,
+    "forget_multi": (c_size_t, c_void_p),
+    "flock": None,
+    "fallocate": (_INO, c_int, _OFFSET, _OFFSET, _FI),
+    "readdirplus": (_INO, c_size_t, _OFFSET, _FI),
+    "copy_file_range": (_INO, _OFFSET, _FI, _INO, _OFFSET, _FI, c_size_t, c_int),
+    "lseek": (_INO, _OFFSET, c_int, _FI),
+}
+_XATTR_OPERATIONS = {"setxattr", "getxattr", "listxattr", "removexattr"}
+# Requests whose inode was reached by names: NotFound there means that the names are stale.
+_OF_A_NAME = {"lookup", "unlink", "rmdir", "rename"}
+
+_u64 = c_uint64.from_address
+_i32 = c_int.from_address
+
+
+class _LowlevelOps(ctypes.Structure):
+    _fields_ = [(name, c_void_p) for name in _ARGUMENTS]
+
+
+class _ForgetOne(ctypes.Structure):
+    _fields_ = [("ino", c_uint64), ("nlookup", c_uint64)]
+
+
+class _Buffer(threading.local):
+    """Where a worker's reads and listings go; made once for each worker."""
+
+    def __init__(self) -> None:
+        self.memory = (ctypes.c_char * _READ_BUFFER)()
+        self.address = ctypes.addressof(self.memory)
+        self.view = memoryview(self.memory).cast("B")
+
+
+class Defects:
+    """Logs an exception that is nobody's errno, once for each place that it comes from."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str, int]] = set()
+
+    def report(self, request: str, ino: int, error: BaseException) -> None:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = ("", 0) if trace is None else (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        key = (type(error).__name__, *place)
+        if key in self._seen:
+            log.debug("%s of inode %d failed again: %r", request, ino, error)
+            return
+        self._seen.add(key)
+        log.error("%s of inode %d failed, told as EIO: %r", request, ino, error, exc_info=error)
+
+
+class Binding:
+    """The callbacks of one mount.  Keep it as long as the session lives: libfuse holds pointers into it."""
+
+    def __init__(self, library: Library, operations: Operations, options: MountOptions) -> None:
+        self._library = library
+        self._operations = operations
+        self._options = options
+        self._layouts = library.layouts
+        self._packed = StatLayout(library.layouts.c_stat, options.attr_timeout_s, options.entry_timeout_s)
+        self._fh_offset = library.layouts.fuse_file_info.fh.offset
+        self._buffer = _Buffer()
+        self._defects = Defects()
+        self._callbacks: list[Any] = []  # keeps them alive
+        # Names that the kernel holds; filled only where it cannot drop all names at one word.
+        self.seen_names: SeenNames | None = None
+        self._kernel_clears_set_id = True
+        self.table = _LowlevelOps()
+        self._fill()
+
+    # The table
+    def _fill(self) -> None:
+        direct: dict[str, Callable[..., None]] = {
+            "init": self._init,
+            "lookup": self._make_lookup(),
+            "getattr": self._make_getattr(),
+            "read": self._make_read(),
+            "write": self._make_write(),
+        }
+        for name, arguments in _ARGUMENTS.items():
+            if arguments is None or (name in _XATTR_OPERATIONS and not self._options.xattr):
+                continue  # ENOSYS: the kernel never asks again
+            function = direct.get(name) or self._guarded(name, getattr(self, "_" + name))
+            self._install(name, CFUNCTYPE(None, c_void_p, *arguments), function)
+
+    def _install(self, name: str, prototype: Any, function: Callable[..., None]) -> None:
+        callback = prototype(function)
+        self._callbacks.append(callback)
+        setattr(self.table, name, ctypes.cast(callback, c_void_p).value)
+
+    def _guarded(self, name: str, work: Callable[..., Callable[[], object]]) -> Callable[..., None]:
+        """`work` does what is asked and returns the reply, to be sent when all that can fail is done."""
+        fail = self._fail
+
+        def callback(req: int, ino: Any, *arguments: Any) -> None:
+            try:
+                reply = work(req, ino, *arguments)
+            except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
+                fail(req, name, ino, error)
+            else:
+                reply()
+
+        return callback
+
+    def _fail(self, req: int, request: str, ino: Any, error: BaseException) -> None:
+        if isinstance(error, FsError):
+            number = error.errno
+            if number == errno.ENOENT and request not in _OF_A_NAME:
+                number = errno.ESTALE
+        else:
+            number = errno.EIO
+            self._defects.report(request, ino if isinstance(ino, int) else 0, error)
+        self._library.reply_err(req, number)
+
+    def _init(self, _userdata: int, conn: int) -> None:
+        try:
+            self._configure(self._layouts.fuse_conn_info.from_address(conn))
+        except BaseException as error:  # noqa: BLE001 - C is above us
+            self._defects.report("init", 0, error)
+
+    def _configure(self, conn: Any) -> None:
+        want = conn.want & ~(_CAP_READDIRPLUS_AUTO | _CAP_WRITEBACK_CACHE | _CAP_OVER_IO_URING)
+        wished = _CAP_PARALLEL_DIROPS | _CAP_CACHE_SYMLINKS
+        if self._options.xattr:
+            # Else every write asks for security.capability first.
+            wished |= _CAP_HANDLE_KILLPRIV_V2
+        want |= wished & conn.capable
+        conn.want = want
+        self._kernel_clears_set_id = not want & _CAP_HANDLE_KILLPRIV_V2
+        conn.max_background = self._options.max_background
+        conn.congestion_threshold = self._options.max_background * 3 // 4
+        if conn.proto_minor < _EPOCH_MINOR or self._options.remember_names:
+            self.seen_names = SeenNames()
+
+    # Arguments
+    def _caller(self, req: int) -> Caller:
+        context = (c_uint32 * 3).from_address(self._library.req_ctx(req))
+        return Caller(*context)
+
+    def _handle(self, fi: int) -> HandleNo:
+        return HandleNo(_u64(fi + self._fh_offset).value)
+
+    # Replies
+    def _done(self, req: int) -> Callable[[], object]:
+        return lambda: self._library.reply_err(req, 0)
+
+    def _entry(self, req: int, parent: int, name: bytes, attr: Attr) -> Callable[[], object]:
+        packed = self._packed.entry(attr)
+        self._note_name(parent, name, attr.ino)
+        return lambda: self._library.reply_entry(req, packed)
+
+    def _note_name(self, parent: int, name: bytes, ino: int) -> None:
+        if self.seen_names is not None:
+            self.seen_names.note(ino, parent, name)
+
+    # The hot four: no reply object, no second function
+    def _make_lookup(self) -> Callable[..., None]:
+        lookup, pack, reply = self._operations.lookup, self._packed.entry, self._library.reply_entry
+        reply_err = self._library.reply_err
+        negative = self._packed.negative(self._options.negative_timeout_s)
+        keep_negative = self._options.negative_timeout_s > 0
+
+        def callback(req: int, parent: int, name: bytes) -> None:
+            try:
+                attr = lookup(Ino(parent), name)
+                packed = pack(attr)
+                if self.seen_names is not None:
+                    self.seen_names.note(attr.ino, parent, name)
+            except NotFound:
+                if keep_negative:
+                    reply(req, negative)
+                else:
+                    reply_err(req, errno.ENOENT)
+            except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
+                self._fail(req, "lookup", parent, error)
+            else:
+                reply(req, packed)
+
+        return callback
+
+    def _make_getattr(self) -> Callable[..., None]:
+        getattr_, pack, reply = self._operations.getattr, self._packed.stat, self._library.reply_attr
+        timeout_s = self._options.attr_timeout_s
+
+        def callback(req: int, ino: int, _fi: int) -> None:
+            try:
+                packed = pack(getattr_(Ino(ino)))
+            except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
+                self._fail(req, "getattr", ino, error)
+            else:
+                reply(req, packed, timeout_s)
+
+        return callback
+
+    def _make_read(self) -> Callable[..., None]:
+        read_into, reply, local, fh = (
+            self._operations.read_into,
+            self._library.reply_buf,
+            self._buffer,
+            self._fh_offset,
+        )
+
+        def callback(req: int, ino: int, size: int, offset: int, fi: int) -> None:
+            try:
+                if size > _READ_BUFFER:
+                    memory: Any = (ctypes.c_char * size)()
+                    address, view = ctypes.addressof(memory), memoryview(memory).cast("B")
+                else:
+                    address, view = local.address, local.view
+                count = read_into(HandleNo(_u64(fi + fh).value), view[:size], offset)
+            except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
+                self._fail(req, "read", ino, error)
+            else:
+                reply(req, address, count)
+
+        return callback
+
+    def _make_write(self) -> Callable[..., None]:
+        write, reply, view_memory, fh = (
+            self._operations.write,
+            self._library.reply_write,
+            self._library.view_memory,
+            self._fh_offset,
+        )
+        clears_set_id = self._operations.clears_set_id
+
+        def callback(req: int, ino: int, data: int, size: int, offset: int, fi: int) -> None:
+            try:
+                ours = not self._kernel_clears_set_id and clears_set_id(Ino(ino))
+                caller = self._caller(req) if ours else None
+                # libfuse's own memory, which goes when this callback returns: release() fails where somebody still
+                # holds a slice of it.  (Not after an exception, whose traceback holds some.)
+                view = view_memory(data, size, _PYBUF_READ)
+                count = write(Ino(ino), HandleNo(_u64(fi + fh).value), view, offset, caller)
+                view.release()
+            except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
+                self._fail(req, "write", ino, error)
+            else:
+                reply(req, count)
+
+        return callback
+
+    # The rest
+    def _forget(self, req: int, ino: int, _nlookup: int) -> Callable[[], object]:
+        self._forget_inode(ino)
+        return lambda: self._library.reply_none(req)
+
+    def _forget_multi(self, req: int, count: int, forgets: int) -> Callable[[], object]:
+        for one in (_ForgetOne * count).from_address(forgets):
+            self._forget_inode(one.ino)
+        return lambda: self._library.reply_none(req)
+
+    def _forget_inode(self, ino: int) -> None:
+        self._operations.forget(Ino(ino))
+        if self.seen_names is not None:
+            self.seen_names.forget(ino)
+
+    def _setattr(self, req: int, ino: int, attributes: int, to_set: int, fi: int | None) -> Callable[[], object]:
+        given = self._layouts.c_stat.from_address(attributes)
+        now = None
+        if to_set & (_SET_ATIME_NOW | _SET_MTIME_NOW):
+            now = time.time_ns()
+        atime_ns = now if to_set & _SET_ATIME_NOW else time_ns(given.st_atimespec) if to_set & _SET_ATIME else None
+        mtime_ns = now if to_set & _SET_MTIME_NOW else time_ns(given.st_mtimespec) if to_set & _SET_MTIME else None
+        attr = self._operations.setattr(
+            Ino(ino),
+            self._caller(req),
+            mode=given.st_mode & 0o7777 if to_set & _SET_MODE else None,
+            uid=given.st_uid if to_set & _SET_UID else None,
+            gid=given.st_gid if to_set & _SET_GID else None,
+            size=given.st_size if to_set & _SET_SIZE else None,
+            atime_ns=atime_ns,
+            mtime_ns=mtime_ns,
+            handle=self._handle(fi) if fi else None,
+        )
+        packed = self._packed.stat(attr)
+        return lambda: self._library.reply_attr(req, packed, self._options.attr_timeout_s)
+
+    def _readlink(self, req: int, ino: int) -> Callable[[], object]:
+        target = self._operations.readlink(Ino(ino))
+        return lambda: self._library.reply_readlink(req, target)
+
+    def _mknod(self, req: int, parent: int, name: bytes, mode: int, rdev: int) -> Callable[[], object]:
+        attr = self._operations.mknod(Ino(parent), name, mode, rdev, self._caller(req))
+        return self._entry(req, parent, name, attr)
+
+    def _mkdir(self, req: int, parent: int, name: bytes, mode: int) -> Callable[[], object]:
+        return self._entry(req, parent, name, self._operations.mkdir(Ino(parent), name, mode, self._caller(req)))
+
+    def _unlink(self, req: int, parent: int, name: bytes) -> Callable[[], object]:
+        self._operations.unlink(Ino(parent), name)
+        return self._done(req)
+
+    def _rmdir(self, req: int, parent: int, name: bytes) -> Callable[[], object]:
+        self._operations.rmdir(Ino(parent), name)
+        return self._done(req)
+
+    def _symlink(self, req: int, target: bytes, parent: int, name: bytes) -> Callable[[], object]:
+        return self._entry(req, parent, name, self._operations.symlink(Ino(parent), name, target, self._caller(req)))
+
+    def _rename(
+        self, req: int, parent: int, name: bytes, new_parent: int, new_name: bytes, flags: int
+    ) -> Callable[[], object]:
+        self._operations.rename(Ino(parent), name, Ino(new_parent), new_name, flags)
+        if self.seen_names is not None:
+            exchanged = bool(flags & RENAME_EXCHANGE)
+            self.seen_names.renamed(parent, name, new_parent, new_name, exchanged=exchanged)
+        return self._done(req)
+
+    def _link(self, _req: int, _ino: int, _parent: int, _name: bytes) -> Callable[[], object]:
+        self._operations.link()
+        raise AssertionError("link is always refused")
+
+    def _open(self, req: int, ino: int, fi: int) -> Callable[[], object]:
+        handle = self._operations.open(Ino(ino), _i32(fi).value, self._caller(req))
+        info = self._opened(fi, handle)
+
+        def reply() -> None:
+            # -ENOENT: the caller was interrupted and there will be no release.
+            if self._library.reply_open(req, info) == -errno.ENOENT:
+                self._operations.release(handle)
+
+        return reply
+
+    def _opened(self, fi: int, handle: HandleNo) -> int:
+        info = self._layouts.fuse_file_info.from_address(fi)
+        info.fh = handle
+        info.keep_cache = 1  # what the kernel holds of the file is right until an invalidation says otherwise
+        return fi
+
+    def _create(self, req: int, parent: int, name: bytes, mode: int, fi: int) -> Callable[[], object]:
+        attr, handle = self._operations.create(Ino(parent), name, mode, _i32(fi).value, self._caller(req))
+        packed = self._packed.entry(attr)
+        self._note_name(parent, name, attr.ino)
+        info = self._opened(fi, handle)
+
+        def reply() -> None:
+            if self._library.reply_create(req, packed, info) == -errno.ENOENT:
+                self._operations.release(handle)
+
+        return reply
+
+    def _flush(self, req: int, _ino: int, fi: int) -> Callable[[], object]:
+        self._operations.flush(self._handle(fi))
+        return self._done(req)
+
+    def _release(self, req: int, _ino: int, fi: int) -> Callable[[], object]:
+        self._operations.release(self._handle(fi))
+        return self._done(req)
+
+    def _fsync(self, req: int, _ino: int, datasync: int, fi: int) -> Callable[[], object]:
+        self._operations.fsync(self._handle(fi), bool(datasync))
+        return self._done(req)
+
+    def _opendir(self, req: int, ino: int, fi: int) -> Callable[[], object]:
+        handle = self._operations.opendir(Ino(ino))
+        info = self._layouts.fuse_file_info.from_address(fi)
+        info.fh = handle
+
+        def reply() -> None:
+            if self._library.reply_open(req, fi) == -errno.ENOENT:
+                self._operations.releasedir(handle)
+
+        return reply
+
+    def _readdir(self, req: int, ino: int, size: int, offset: int, fi: int) -> Callable[[], object]:
+        return self._list(req, ino, size, offset, fi, plus=False)
+
+    def _readdirplus(self, req: int, ino: int, size: int, offset: int, fi: int) -> Callable[[], object]:
+        return self._list(req, ino, size, offset, fi, plus=True)
+
+    def _list(self, req: int, ino: int, size: int, offset: int, fi: int, *, plus: bool) -> Callable[[], object]:
+        size = min(size, _READ_BUFFER)
+        address = self._buffer.address
+        used = 0
+        entry, listed, stat_ = self._packed.entry, self._packed.listed, self._packed.stat
+        add = self._library.add_direntry_plus if plus else self._library.add_direntry
+        names = self.seen_names if plus else None
+        for name, attr, following, fresh in self._operations.readdir(Ino(ino), self._handle(fi), offset):
+            raw = name.encode("utf-8", "surrogateescape")
+            packed = (entry(attr) if fresh else listed(attr)) if plus else stat_(attr)
+            needed = add(req, address + used, size - used, raw, packed, following)
+            if needed > size - used:
+                break
+            used += needed
+            if names is not None and fresh:
+                names.note(attr.ino, ino, raw)
+        return lambda: self._library.reply_buf(req, address, used)
+
+    def _releasedir(self, req: int, _ino: int, fi: int) -> Callable[[], object]:
+        self._operations.releasedir(self._handle(fi))
+        return self._done(req)
+
+    def _fsyncdir(self, req: int, ino: int, _datasync: int, _fi: int) -> Callable[[], object]:
+        self._operations.fsyncdir(Ino(ino))
+        return self._done(req)
+
+    def _statfs(self, req: int, _ino: int) -> Callable[[], object]:
+        found = statvfs(self._layouts.c_statvfs, self._operations.statfs())
+        return lambda: self._library.reply_statfs(req, ctypes.addressof(found))
+
+    def _access(self, req: int, ino: int, mask: int) -> Callable[[], object]:
+        self._operations.access(Ino(ino), mask, self._caller(req))
+        return self._done(req)
+
+    def _fallocate(self, req: int, _ino: int, mode: int, offset: int, length: int, fi: int) -> Callable[[], object]:
+        self._operations.fallocate(self._handle(fi), mode, offset, length)
+        return self._done(req)
+
+    def _lseek(self, req: int, _ino: int, offset: int, whence: int, fi: int) -> Callable[[], object]:
+        found = self._operations.lseek(self._handle(fi), offset, whence)
+        return lambda: self._library.reply_lseek(req, found)
+
+    def _copy_file_range(
+        self,
+        req: int,
+        _source: int,
+        source_offset: int,
+        source_fi: int,
+        _target: int,
+        target_offset: int,
+        target_fi: int,
+        length: int,
+        flags: int,
+    ) -> Callable[[], object]:
+        copied = self._operations.copy_range(
+            self._handle(source_fi), source_offset, self._handle(target_fi), target_offset, length, flags
+        )
+        return lambda: self._library.reply_write(req, copied)
+
+    # Extended attributes
+    def _sized(self, req: int, value: bytes, size: int) -> Callable[[], object]:
+        """getxattr(2): size 0 asks how long it is."""
+        if size == 0:
+            return lambda: self._library.reply_xattr(req, len(value))
+        if len(value) > size:
+            return lambda: self._library.reply_err(req, errno.ERANGE)
+        return lambda: self._library.reply_bytes(req, value, len(value))
+
+    def _getxattr(self, req: int, ino: int, name: bytes, size: int) -> Callable[[], object]:
+        return self._sized(req, self._operations.getxattr(Ino(ino), name), size)
+
+    def _listxattr(self, req: int, ino: int, size: int) -> Callable[[], object]:
+        return self._sized(req, self._operations.listxattr(Ino(ino)), size)
+
+    def _setxattr(self, req: int, ino: int, name: bytes, value: int, size: int, flags: int) -> Callable[[], object]:
+        data = ctypes.string_at(value, size) if size else b""
+        self._operations.setxattr(Ino(ino), name, data, flags)
+        return self._done(req)
+
+    def _removexattr(self, req: int, ino: int, name: bytes) -> Callable[[], object]:
+        self._operations.removexattr(Ino(ino), name)
+        return self._done(req)

@@ -1,0 +1,176 @@
+"""What the kernel keeps and should not: told to it by one thread, which holds no lock.
+
+The kernel takes the lock of an inode or folder to drop what it holds of it, and a request under way holds that lock
+until we answer.  So a worker must never send such a notice itself, nor wait for one: the core's calls only put a notice
+in the queue.  Notices that say the same are sent once.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from boxfs.base.types import Ino
+from boxfs.fuse.folders import Changes
+
+log = logging.getLogger(__name__)
+
+_EVERYTHING = ("everything",)
+_Notice = tuple[str, Ino] | tuple[str, Ino, str] | tuple[str]
+
+
+class Kernel(Protocol):
+    """The notices that the kernel understands.  Each returns 0 or -errno; -ENOENT means that it held nothing."""
+
+    def drop_inode(self, ino: int) -> int:
+        """Attributes and data."""
+
+    def drop_attributes(self, ino: int) -> int: ...
+
+    def drop_name(self, parent: int, name: bytes) -> int: ...
+
+    def drop_all_names(self) -> int:
+        """-EINVAL where the kernel has no such notice."""
+
+
+class SeenNames:
+    """The names that the kernel holds, for kernels that cannot drop all names at one word (before Linux 6.16)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # guarded by _lock, invariant: _inodes[_places[i]] == i
+        self._places: dict[int, tuple[int, bytes]] = {}
+        self._inodes: dict[tuple[int, bytes], int] = {}
+
+    def note(self, ino: int, parent: int, name: bytes) -> None:
+        place = (parent, name)
+        if self._places.get(ino) == place:
+            return
+        with self._lock:
+            self._forget_locked(ino)
+            former = self._inodes.get(place)
+            if former is not None:
+                self._forget_locked(former)
+            self._places[ino] = place
+            self._inodes[place] = ino
+
+    def renamed(self, parent: int, name: bytes, new_parent: int, new_name: bytes, *, exchanged: bool) -> None:
+        """The kernel moves its own names after a rename."""
+        with self._lock:
+            moved = self._inodes.get((parent, name))
+            other = self._inodes.get((new_parent, new_name))
+        if moved is not None:
+            self.note(moved, new_parent, new_name)
+        if other is not None and exchanged:
+            self.note(other, parent, name)
+
+    def forget(self, ino: int) -> None:
+        with self._lock:
+            self._forget_locked(ino)
+
+    def all(self) -> list[tuple[int, bytes]]:
+        with self._lock:
+            return list(self._inodes)
+
+    def _forget_locked(self, ino: int) -> None:
+        place = self._places.pop(ino, None)
+        if place is not None:
+            self._inodes.pop(place, None)
+
+
+class Invalidator:
+    """The core's Watcher.  Start it once the mount is there; stop it when the workers have ended."""
+
+    def __init__(self, kernel: Kernel, changes: Changes, seen_names: Callable[[], SeenNames | None]) -> None:
+        """seen_names: asked when needed, since the kernel says what it can do only when the mount begins."""
+        self._kernel = kernel
+        self._changes = changes
+        self._seen_names = seen_names
+        self._condition = threading.Condition()
+        self._queue: dict[_Notice, None] = {}  # guarded by _condition; in order, each once
+        self._sending = False  # guarded by _condition
+        self._stopped = False  # guarded by _condition
+        self._thread = threading.Thread(target=self._run, name="boxfs-notify", daemon=True)
+
+    # The core calls these
+    def content_changed(self, ino: Ino) -> None:
+        self._put(("content", ino))
+
+    def attributes_changed(self, ino: Ino) -> None:
+        self._put(("attributes", ino))
+
+    def entry_gone(self, parent: Ino, name: str) -> None:
+        self._put(("name", parent, name))
+
+    def entry_appeared(self, parent: Ino, name: str) -> None:
+        self._put(("name", parent, name))
+
+    def everything_changed(self) -> None:
+        self._put(_EVERYTHING)
+
+    # The session calls these
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until everything queued has been told; False where that took longer."""
+        with self._condition:
+            return self._condition.wait_for(lambda: not self._queue and not self._sending, timeout_s)
+
+    def _put(self, notice: _Notice) -> None:
+        self._changes.note()
+        with self._condition:
+            if not self._stopped:
+                self._queue[notice] = None
+                self._condition.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._sending = False
+                self._condition.notify_all()
+                self._condition.wait_for(lambda: self._queue or self._stopped)
+                if self._stopped:
+                    return
+                notices = list(self._queue)
+                self._queue.clear()
+                self._sending = True
+            for notice in notices:
+                try:
+                    self._send(notice)
+                except Exception:  # one notice lost is one stale name; the thread must go on
+                    log.exception("could not tell the kernel: %s", notice)
+
+    def _send(self, notice: _Notice) -> None:
+        match notice:
+            case ("content", ino):
+                result = self._kernel.drop_inode(ino)
+            case ("attributes", ino):
+                result = self._kernel.drop_attributes(ino)
+            case ("name", parent, name):
+                result = self._kernel.drop_name(parent, os.fsencode(name))
+            case _:
+                result = self._drop_everything()
+        # ENOENT: the kernel holds nothing.  ENOTDIR: what was a folder is none.  ENODEV, EBADF: the mount has gone.
+        if result and -result not in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.EBADF, errno.ENOTCONN):
+            log.warning("the kernel refused a notice %s: %s", notice, os.strerror(-result))
+
+    def _drop_everything(self) -> int:
+        result = self._kernel.drop_all_names()
+        seen_names = self._seen_names()
+        if result != -errno.EINVAL or seen_names is None:
+            return result
+        for parent, name in seen_names.all():
+            self._kernel.drop_name(parent, name)
+        return 0

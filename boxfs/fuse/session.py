@@ -1,0 +1,266 @@
+"""One mount from beginning to end: mount, serve, hear signals, unmount.
+
+Workers are Python threads that run libfuse's loop: a thread that Python made keeps its interpreter state from one
+request to the next, which halves the cost of a small request, and its threading.local.  All threads start in `run`, so
+after a fork of the caller.
+
+SIGTERM and SIGINT detach the mount: its place is free at once, files that are open go on until they are closed, for
+`grace_s` seconds at most; then the connection is cut.  `fusermount3 -u` by somebody else ends the same way.  When the
+workers have ended the caller's `on_unmounted` runs, which is where it uploads what is pending.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from boxfs.core.interface import Files
+from boxfs.fuse import mountpoint
+from boxfs.fuse.binding import Binding
+from boxfs.fuse.invalidation import Invalidator
+from boxfs.fuse.library import Arguments, Library, load
+from boxfs.fuse.mountpoint import MountError
+from boxfs.fuse.operations import Operations
+from boxfs.fuse.options import MountOptions
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_BROKEN = 4  # the loop ended by itself, with an error
+_STACK_BYTES = 512 << 10
+_ABORT_WAIT_S = 10.0
+
+
+def _nothing() -> None:
+    return None
+
+
+def _ignore(_number: int) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What the caller does at turning points; all but on_signal run in the thread that called `run`.
+
+    on_ready: the mount answers.  An exception from it unmounts, and leaves `run`.
+    on_signal: SIGTERM or SIGINT came, each time; the first one has begun to detach the mount.  Must return at once.
+    on_hangup: SIGHUP came (reload settings, rotate logs).  Must return at once.
+    on_unmounted: no request can come any more; the core may finish.
+    """
+
+    on_ready: Callable[[], None] = _nothing
+    on_signal: Callable[[int], None] = _ignore
+    on_hangup: Callable[[], None] = _nothing
+    on_unmounted: Callable[[], None] = _nothing
+
+
+class Session:
+    """A mount of `files` at `mountpoint`.  `run` blocks until it is unmounted; `detach` may come from any thread."""
+
+    def __init__(
+        self,
+        files: Files,
+        mountpoint: str,
+        options: MountOptions | None = None,
+        hooks: Hooks | None = None,
+        *,
+        grace_s: float = 10.0,
+    ) -> None:
+        self.mountpoint = os.path.abspath(mountpoint)
+        self.options = options or MountOptions()
+        self._files = files
+        self._hooks = hooks or Hooks()
+        self._grace_s = grace_s
+        self._detached = threading.Event()
+        self._stopping_since: float | None = None
+        self._device: str | None = None
+        self.invalidator: Invalidator | None = None
+
+    def run(self) -> int:
+        """Mount, serve until unmounted, return an exit code.  Raises MountError, FuseMissing, and what on_ready does.
+
+        Signals are heard where this is the main thread.
+        """
+        library = load()
+        # From here on nothing may look at the mount point itself: until the workers run, that look would wait for ever.
+        self.mountpoint = mountpoint.prepare(
+            self.mountpoint, subtype=self.options.subtype, nonempty=self.options.nonempty
+        )
+        operations = Operations(self._files)
+        binding = Binding(library, operations, self.options)
+        session = self._mount(library, binding)
+        broken = False
+        try:
+            kernel = _Kernel(library, session)
+            invalidator = Invalidator(kernel, operations.changes, lambda: binding.seen_names)
+            self.invalidator = invalidator
+            with self._signals():
+                workers = self._start_workers(library, session)
+                invalidator.start()
+                self._files.set_watcher(invalidator)
+                try:
+                    self._settings_of_the_mount()
+                    self._hooks.on_ready()
+                except BaseException:
+                    self.detach()
+                    raise
+                finally:
+                    self._join(workers)
+                    invalidator.stop()
+                broken = any(worker.result not in (0, None) for worker in workers) and not self._detached.is_set()
+                self._hooks.on_unmounted()
+        finally:
+            if not any(thread.name.startswith(_WORKER_NAME) for thread in threading.enumerate()):
+                library.session_unmount(session)
+                library.session_destroy(session)
+        return EXIT_BROKEN if broken else EXIT_OK
+
+    def detach(self) -> None:
+        """Take the mount off its place and begin to end; returns at once, may be called again."""
+        if self._detached.is_set():
+            return
+        self._detached.set()
+        self._stopping_since = time.monotonic()
+        threading.Thread(target=self._detach, name="boxfs-detach", daemon=True).start()
+
+    def _detach(self) -> None:
+        try:
+            mountpoint.detach(self.mountpoint)
+        except MountError as error:
+            if mountpoint.mounted_at(self.mountpoint) is not None:
+                log.warning("%s", error)
+
+    # Beginning
+    def _mount(self, library: Library, binding: Binding) -> int:
+        words = [b"boxfs", *(part for word in self.options.for_libfuse() for part in (b"-o", os.fsencode(word)))]
+        vector = (ctypes.c_char_p * len(words))(*words)
+        arguments = Arguments(len(words), vector, 0)
+        table = ctypes.addressof(binding.table)
+        session = library.session_new(ctypes.byref(arguments), table, ctypes.sizeof(binding.table), None)
+        if not session:
+            raise MountError("libfuse refuses the mount options: " + ",".join(self.options.for_libfuse()))
+        if library.session_mount(session, os.fsencode(self.mountpoint)):
+            library.session_destroy(session)
+            raise MountError(f"cannot mount at {self.mountpoint}: libfuse says why above")
+        mounted = mountpoint.mounted_at(self.mountpoint)
+        self._device = mounted.device if mounted else None
+        return int(session)
+
+    def _start_workers(self, library: Library, session: int) -> list[_Worker]:
+        before = threading.stack_size(_STACK_BYTES)
+        try:
+            workers = [_Worker(library, session, number) for number in range(self.options.workers)]
+            for worker in workers:
+                worker.start()
+        finally:
+            threading.stack_size(before)
+        return workers
+
+    def _settings_of_the_mount(self) -> None:
+        if self._device is not None and self.options.read_ahead_kb:
+            mountpoint.raise_read_ahead(self._device, self.options.read_ahead_kb)
+
+    # End
+    def _join(self, workers: list[_Worker]) -> None:
+        """Wait for the workers: for ever while mounted, for `grace_s` once it is being detached."""
+        for worker in workers:
+            while worker.is_alive():
+                since = self._stopping_since
+                if since is not None and time.monotonic() - since > self._grace_s:
+                    self._cut(workers)
+                    return
+                worker.join(1.0 if since is not None else 60.0)
+
+    def _cut(self, workers: list[_Worker]) -> None:
+        log.warning("files are still open in %s after %.0f s: cutting them off", self.mountpoint, self._grace_s)
+        if self._device is None or not mountpoint.abort(self._device):
+            log.warning("the connection to the kernel cannot be cut; open files end with this process")
+            return
+        deadline = time.monotonic() + _ABORT_WAIT_S
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+    # Signals
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
+            signal.SIGTERM: self._stop,
+            signal.SIGINT: self._stop,
+            signal.SIGHUP: lambda _number, _frame: self._hooks.on_hangup(),
+        }
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        self.detach()
+        self._hooks.on_signal(number)
+
+
+_WORKER_NAME = "boxfs-fuse-"
+
+
+class _Worker(threading.Thread):
+    """Runs libfuse's loop.  result: 0, or -errno of what ended it."""
+
+    def __init__(self, library: Library, session: int, number: int) -> None:
+        super().__init__(name=f"{_WORKER_NAME}{number}", daemon=True)
+        self._loop = functools.partial(library.session_loop, session)
+        self.result: int | None = None
+
+    def run(self) -> None:
+        # Signals are the main thread's: here one would only interrupt a request.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+        self.result = self._loop()
+
+
+class _Kernel:
+    """The notices of invalidation.Kernel, by libfuse."""
+
+    def __init__(self, library: Library, session: int) -> None:
+        self._library = library
+        self._session = session
+        self._fd: int = library.session_fd(session)
+
+    def drop_inode(self, ino: int) -> int:
+        return self._told(self._library.inval_inode(self._session, ino, 0, 0))
+
+    def drop_attributes(self, ino: int) -> int:
+        return self._told(self._library.inval_inode(self._session, ino, -1, 0))
+
+    def drop_name(self, parent: int, name: bytes) -> int:
+        return self._told(self._library.inval_entry(self._session, parent, name, len(name)))
+
+    def drop_all_names(self) -> int:
+        try:
+            os.write(self._fd, _EPOCH_NOTICE)
+        except OSError as error:
+            return -(error.errno or 0)
+        return 0
+
+    @staticmethod
+    def _told(result: Any) -> int:
+        return int(result)
+
+
+# struct fuse_out_header: length, FUSE_NOTIFY_INC_EPOCH (protocol 7.44, Linux 6.16), unique 0.  libfuse 3.18 has a call
+# for it; the kernel takes it whatever libfuse knows.
+_EPOCH_NOTICE = (16).to_bytes(4, sys.byteorder) + (8).to_bytes(4, sys.byteorder) + bytes(8)
