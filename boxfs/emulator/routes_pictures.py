@@ -165,8 +165,9 @@ def info(ctx: Context, number: int, version: str, name: str) -> dict[str, Any]:
     }
 
 
+@routes("GET", _BASE + "/content")
 @routes("GET", _BASE + "/content/{asset:path}")
-def content(ctx: Context, number: int, version: str, name: str, asset: str) -> Response:
+def content(ctx: Context, number: int, version: str, name: str, asset: str = "") -> Response:
     file, found = _one(ctx, number, version, name)
     if _state(ctx, file, name) == "none":
         return Response(status_code=202, headers=standard_headers() | {"Retry-After": "1"})
