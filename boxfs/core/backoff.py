@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from boxfs.base.errors import (
     Denied,
     FsError,
+    InDoubt,
     InvalidName,
     Locked,
     NameTooLong,
     NoSpace,
-    NotReady,
     QuotaExceeded,
     RateLimited,
     TooBig,
@@ -67,7 +67,7 @@ def delay_s(error: Exception, attempts: int, spread: float | None = None) -> flo
 
 def is_global(error: Exception) -> bool:
     """The error says nothing about the item: the way to Box is closed for everything."""
-    return isinstance(error, (Unreachable, RateLimited, Unauthorized)) and not isinstance(error, NotReady)
+    return isinstance(error, (Unreachable, RateLimited, Unauthorized)) and not isinstance(error, InDoubt)
 
 
 def reason(error: Exception) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-from boxfs.base.errors import Changed
+from boxfs.base.errors import Changed, FsError
+from boxfs.base.types import Ino, ItemId, VersionId
 
 CHUNK = 1 << 20
 
@@ -21,7 +22,7 @@ class Source(Protocol):
     size: int
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Return all bytes of [offset, offset + size).  Raises Changed where the file was cut meanwhile."""
+        """Return all bytes of [offset, offset + size).  Raises Changed where a version below is gone at Box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ class Empty:
 
     def read_at(self, offset: int, size: int) -> bytes:  # noqa: ARG002
         return b""
+
+
+class GivenUp(FsError):
+    """The bytes were changed while they were being sent, or sending was told to stop: nothing is wrong."""
+
+
+class BaseGone(FsError):
+    """The version under a partly changed file is not at Box any more (its file is in the trash)."""
 
 
 class Stream(io.RawIOBase):
@@ -47,10 +56,13 @@ class Stream(io.RawIOBase):
         if want <= 0:
             return 0
         if self._stopped():
-            raise Changed("the file was changed while it was being sent")
-        data = self._source.read_at(self._at, want)
+            raise GivenUp("the file was changed while it was being sent")
+        try:
+            data = self._source.read_at(self._at, want)
+        except Changed as error:
+            raise BaseGone("the unchanged part of the file is not at Box any more") from error
         if len(data) != want:
-            raise Changed("the file was cut while it was being sent")
+            raise GivenUp("the file was cut while it was being sent")
         buffer[:want] = data
         self._at += want
         return want
@@ -79,9 +91,38 @@ def whole(source: Source, stopped: Callable[[], bool] = _never) -> RangeBody:
 
 
 def sha1_of(body: RangeBody) -> str:
-    """Return the hex digest of a body.  Raises Changed, and what reading its base raises."""
+    """Return the hex digest of a body.  Raises GivenUp, BaseGone, and what reading a version raises."""
     digest = hashlib.sha1()
     with body.open() as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+class Outgoing(Source, Protocol):
+    """The bytes of one edit, unchanged until `close`; or `stale`, and then they are not to be sent on.
+
+    edit: of the node's content.  is_copy: they are exactly those of version `base_version` of file `base_file`.
+    """
+
+    edit: int
+    stale: bool
+
+    @property
+    def is_copy(self) -> bool: ...
+
+    @property
+    def copied_from(self) -> tuple[ItemId, VersionId] | None:
+        """(file, version) below the local bytes, None where all bytes are local."""
+
+    def close(self) -> None: ...
+
+
+class Contents(Protocol):
+    """Who has the bytes (core/openfiles.py)."""
+
+    def outgoing(self, ino: Ino) -> Outgoing | None:
+        """Return the closed bytes of the inode for an upload, None where it holds none that Box has not."""
+
+    def is_writing(self, ino: Ino) -> bool:
+        """Tell whether a program has the file open for writing."""

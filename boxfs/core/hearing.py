@@ -86,6 +86,10 @@ class Hearing:
         self._stopping.set()
         self._nudge.set()
 
+    def nudge(self) -> None:
+        """There is something to ask of Box: do it now."""
+        self._nudge.set()
+
     def join(self, timeout_s: float) -> bool:
         if self._thread is not None:
             self._thread.join(timeout_s)
@@ -149,6 +153,7 @@ class Hearing:
                 self._nudge.wait(max(0.05, min(60.0, (until - self._now_ns()) / SECOND)))
                 self._nudge.clear()
                 continue
+            self._nudge.clear()
             try:
                 if news or self._now_ns() - self._asked_ns > SAFE_NS:
                     came = self.catch_up()
@@ -185,7 +190,6 @@ class Hearing:
         assert held is not None
         drift = time.time_ns() - time.monotonic_ns()
         cut = False
-        self._nudge.clear()
 
         def stop() -> bool:
             """After a sleep, or when the network came back, the connection that the poll hangs on is dead."""

@@ -48,6 +48,9 @@ class Memory:
         if not older(item, held.get(item.key)):
             held[item.key] = item
 
+    def has_news(self, ino: Ino) -> bool:
+        return ino in self._deferred
+
     def release(self, inos: Iterable[Ino]) -> list[Item]:
         """The calls for these inodes are over: return what was deferred."""
         out: list[Item] = []

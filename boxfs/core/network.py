@@ -58,6 +58,16 @@ class Gateway:
             self._probing = True
             return None
 
+    def is_probe(self) -> bool:
+        """Tell whether somebody was let in to try, and has not reported yet."""
+        with self._lock:
+            return self._probing
+
+    def give_up_probe(self) -> None:
+        """Who was let in has nothing to ask after all."""
+        with self._lock:
+            self._probing = False
+
     def answered(self) -> None:
         """Box answered, be it with a refusal of this one call."""
         with self._lock:

@@ -37,6 +37,9 @@ class Content:
     it took, and no later one.  base: the version whose bytes stand wherever the spool has none (partial overwrite of a
     remote file); None where the spool holds all.  base_size: how many bytes of base count (truncate cuts it).
     base_etag: the item's etag when this edit began, the If-Match of its upload; None for a file that is new.
+    base_file: the file that `base` is a version of, where that is another one than the node's own item (a backup of
+    it, a copy inside the mount).  A new file whose spool holds nothing and whose base counts whole is a copy that Box
+    can make.
     """
 
     spool: int
@@ -44,6 +47,7 @@ class Content:
     base: VersionId | None = None
     base_size: int = 0
     base_etag: Etag | None = None
+    base_file: ItemId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from boxfs.base.types import (
 class Body(Protocol):
     """Bytes to be sent, readable several times: each `open` starts at `offset` anew."""
 
-    size: int
+    @property
+    def size(self) -> int: ...
 
     def open(self) -> BinaryIO:
         """Return a binary stream over all `size` bytes, at its beginning."""

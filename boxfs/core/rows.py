@@ -15,7 +15,7 @@ from boxfs.store.records import NodeRow
 
 _KINDS = {kind.value: kind for kind in Kind}
 _NO_REMOTE = (None,) * 16
-_NO_CONTENT = (None,) * 5
+_NO_CONTENT = (None,) * 6
 _EXTRA = ("url", "description", "shared_link", "lock", "owner", "tags")
 
 
@@ -69,7 +69,7 @@ def to_row(node: Node, pending: bool) -> NodeRow:
 
 
 def _content_row(content: Content) -> tuple[Any, ...]:
-    return (content.spool, content.edit, content.base, content.base_size, content.base_etag)
+    return (content.spool, content.edit, content.base, content.base_size, content.base_etag, content.base_file)
 
 
 def _remote_row(item: Item) -> tuple[Any, ...]:
@@ -111,7 +111,7 @@ def from_row(row: NodeRow) -> Node:
     (
         ino, parent, name, _folded, kind, _pending,
         size, mtime_ns, ctime_ns, atime_ns, mode, uid, gid, kind_bits, rdev, target, xattrs, times_set, mark,
-        spool, edit, base, base_size, base_etag,
+        spool, edit, base, base_size, base_etag, base_file,
         complete, stale, changed_ns, attempts, not_before_ns, error, conflict_of,
         item_id, *remote,
     ) = row  # fmt: skip
@@ -132,7 +132,7 @@ def from_row(row: NodeRow) -> Node:
         rdev,
         None if target is None else untext(target),
         json.loads(xattrs) if xattrs else NOTHING,
-        None if spool is None else Content(spool, edit, base, base_size, base_etag),
+        None if spool is None else Content(spool, edit, base, base_size, base_etag, base_file),
         None if item_id is None else _item(kind, item_id, *remote),
         bool(complete),
         stale,

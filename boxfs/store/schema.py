@@ -44,12 +44,13 @@ _NODES: tuple[tuple[str, str], ...] = (
     # Reversible mark on the name at Box that tells it from one that differs by case only; 0: none.
     ("mark", "INTEGER NOT NULL"),
     # Local bytes that Box has not got (NULL spool: none): spool file, count of edits, the version and how many of its
-    # bytes stand below, and the etag that the upload must meet.
+    # bytes stand below, the etag that the upload must meet, and whose version that is (NULL: its own).
     ("spool", "INTEGER"),
     ("edit", "INTEGER"),
     ("base", "TEXT"),
     ("base_size", "INTEGER"),
     ("base_etag", "TEXT"),
+    ("base_file", "TEXT"),
     # Of a folder.  complete: all children are in the table as of the stream position; stale: why to list it again.
     ("complete", "INTEGER NOT NULL"),
     ("stale", "TEXT"),

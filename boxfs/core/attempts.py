@@ -1,0 +1,57 @@
+"""Attempts: what we have begun to send and may be at Box although no reply said so.  Part of the state on disk.
+
+An upload whose reply was lost (or after which the process died) shows later as somebody's new content under our file's
+name.  Its sha1 tells that it is our own, even where the file was edited again since.  A chunked upload keeps its
+session and the parts that Box has, so that it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from boxfs.base.types import Ino, Part, UploadSession
+from boxfs.core.tree import Change, Tree
+
+
+def begin(tree: Tree, ino: Ino, edit: int, sha1: str, session: UploadSession | None = None) -> None:
+    """Remember that the bytes with this digest are on their way."""
+    text = json.dumps({"sha1": sha1, "session": None if session is None else asdict(session)})
+    with tree.change(frees=True) as change:
+        change.run(tree.records.save_session, ino, edit, text)
+
+
+def end(change: Change, ino: Ino) -> None:
+    change.run(change.tree.records.drop_session, ino)
+
+
+def sent_sha1(tree: Tree, ino: Ino) -> str | None:
+    """Return the digest of the bytes last begun to be sent for this inode."""
+    with tree.lock:
+        held = tree.records.session(ino)
+    return json.loads(held[1])["sha1"] if held is not None else None
+
+
+def session(tree: Tree, ino: Ino, sha1: str) -> tuple[UploadSession, list[Part]] | None:
+    """Return the session that was opened for exactly these bytes, with the parts that Box has acknowledged."""
+    with tree.lock:
+        held = tree.records.session(ino)
+        if held is None:
+            return None
+        known = json.loads(held[1])
+        if known["session"] is None or known["sha1"] != sha1:
+            return None
+        return UploadSession(**known["session"]), [Part(**json.loads(text)) for _, text in tree.records.parts(ino)]
+
+
+def other_session(tree: Tree, ino: Ino, sha1: str) -> UploadSession | None:
+    """Return a session of this inode that was opened for other bytes, and is of no use any more."""
+    with tree.lock:
+        held = tree.records.session(ino)
+    known = json.loads(held[1]) if held is not None else None
+    return UploadSession(**known["session"]) if known and known["session"] and known["sha1"] != sha1 else None
+
+
+def part_done(tree: Tree, ino: Ino, part: Part) -> None:
+    with tree.change(frees=True) as change:
+        change.run(tree.records.save_part, ino, part.offset, json.dumps(asdict(part)))

@@ -1,0 +1,239 @@
+"""Conflicts: both sides changed.  Whoever loses a name keeps its bytes; nobody's are overwritten.
+
+    new bytes there, new bytes here      same bytes: done; else ours become "name (conflicted copy HOST DATE)"
+    new bytes there that are our own     (a lost reply): the edit goes on from them
+    etag moved, bytes did not            no conflict: send again
+    gone there, new bytes here           ours are uploaded anew; a folder that is gone is made again
+    same name made on both sides         folders become one; equal files become one; else ours steps back
+The local bytes of a conflict copy stay with their inode, so that a program that has the file open goes on writing to
+the copy; the name leads to a new inode with Box's version.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from boxfs.base.errors import Denied, FsError, NameTaken, NotFound
+from boxfs.base.types import Item, ItemId, Kind
+from boxfs.core import attempts
+from boxfs.core.conflict_names import conflict_name
+from boxfs.core.incoming import Incoming
+from boxfs.core.node import Node
+from boxfs.core.remote import Remote
+from boxfs.core.tree import Change, Tree
+from boxfs.core.uploading import Prepared
+
+log = logging.getLogger(__name__)
+
+STUBBORN = 2  # after so many refusals of a name that nobody visible holds, the file takes another one
+
+
+class Conflicts:
+    def __init__(self, tree: Tree, remote: Remote, incoming: Incoming) -> None:
+        self._tree, self._remote, self._incoming = tree, remote, incoming
+
+    # Bytes
+    def met(self, node: Node, ours: Prepared) -> bool:
+        """Before anything is sent: tell whether Box's bytes, as we know them, settle the matter."""
+        content, remote = node.content, node.remote
+        assert content is not None
+        assert remote is not None
+        if remote.sha1 == ours.sha1:
+            with self._tree.change(frees=True) as change:
+                self._same(change, node, remote, ours)
+            return True
+        if content.base_etag in (None, remote.etag):
+            return False
+        return self._judge(node, remote)
+
+    def look(self, node: Node, ours: Prepared, error: Exception) -> None:
+        """Box refused the etag, or did not answer: see what it has.  Raises `error` where that says nothing."""
+        assert node.remote is not None
+        try:
+            item = self._remote.item(Kind.FILE, node.remote.id)
+        except NotFound:
+            self.item_missing(node, asked=True)
+            return
+        if item.sha1 == ours.sha1 and item.version_id != node.remote.version_id:
+            with self._tree.change(frees=True) as change:
+                self._same(change, node, item, ours)
+            return
+        if item.version_id == node.remote.version_id:
+            if item.etag == node.remote.etag:
+                raise error
+            with self._tree.change() as change:
+                self._rebase(change, node, item)
+            return
+        self._judge(node, item)
+
+    def _judge(self, node: Node, item: Item) -> bool:
+        """Box has other bytes than those our edit began with; return whether that settles the matter."""
+        with self._tree.change(frees=True) as change:
+            now = change.node(node.ino)
+            if now is None or now.content is None or now.remote is None:
+                return True
+            if item.sha1 is not None and item.sha1 == attempts.sent_sha1(self._tree, node.ino):
+                self._rebase(change, node, item)  # our own of before; what was written since goes on from it
+                return True
+            if now.parent is None:
+                return True
+            self._split(change, now, item)
+            return True
+
+    def _same(self, change: Change, node: Node, item: Item, ours: Prepared) -> None:
+        """Box has these very bytes: nothing is to be sent."""
+        attempts.end(change, node.ino)
+        self._incoming.memory.note(item)
+        change.acknowledge(node.ino, item, ours.edit)
+
+    def _rebase(self, change: Change, node: Node, item: Item) -> None:
+        now = change.node(node.ino)
+        if now is not None and now.content is not None and now.remote is not None and now.remote.key == item.key:
+            self._incoming.memory.note(item)
+            change.put(replace(now, remote=item, content=replace(now.content, base_etag=item.etag)))
+
+    def _split(self, change: Change, node: Node, item: Item) -> None:
+        """Let the inode with our bytes become a conflict copy, and the name lead to Box's version."""
+        assert node.parent is not None
+        assert node.content is not None
+        parent, options = node.parent, self._tree.options
+        name = conflict_name(
+            node.name, options.host, self._tree.clock(), lambda n: self._tree.holder(parent, n) is not None
+        )
+        log.warning("%s was changed at Box and here: ours is now %r", self._tree.path(node.ino), name)
+        base_file = node.content.base_file
+        if node.content.base is not None and base_file is None:
+            base_file = item.id
+        content = replace(node.content, base_etag=None, base_file=base_file)
+        attempts.end(change, node.ino)
+        change.put(
+            replace(
+                node, name=name, mark=0, remote=None, content=content, conflict_of=node.name,
+                attempts=0, not_before_ns=0, error=None, changed_ns=self._tree.clock(),
+            )
+        )  # fmt: skip
+        change.entry_gone(parent, node.name)
+        change.entry_appeared(parent, name)
+        self._incoming.memory.unbury(item.key)
+        self._incoming.learn(change, [item])
+
+    # What is not there any more
+    def item_missing(self, node: Node, *, asked: bool = False) -> bool:
+        """Box has no such item; return whether it has it after all (then something else was missing)."""
+        assert node.remote is not None
+        if not asked:
+            try:
+                item = self._remote.item(node.remote.kind, node.remote.id)
+                if not item.trashed:
+                    return True
+            except NotFound:
+                pass
+        with self._tree.change(frees=True) as change:
+            self._gone(change, node)
+        return False
+
+    def _gone(self, change: Change, node: Node) -> None:
+        assert node.remote is not None
+        self._incoming.memory.busy.discard(node.ino)  # it is we who are told
+        self._incoming.vanish(change, node.remote.key)
+
+    def folder_missing(self, folder_id: ItemId) -> None:
+        """Box says that there is no such folder to put something in.  Raises Denied where there is one."""
+        try:
+            item = self._remote.item(Kind.FOLDER, folder_id)
+        except NotFound:
+            pass
+        else:
+            if not item.trashed:
+                raise Denied("no right to put something in this folder")
+        with self._tree.change(frees=True) as change:
+            self._incoming.vanish(change, (Kind.FOLDER, folder_id))
+
+    def base_gone(self, node: Node, parent_id: ItemId, name: str) -> None:
+        """The file of which only a part was changed is in the trash: take it out, under the name it has here."""
+        file_id = (node.content.base_file if node.content is not None else None) or node.item_id
+        if file_id is None:
+            raise FsError("the unchanged part of the file is not at Box any more")
+        own = file_id == node.item_id
+        try:
+            if own:
+                item = self._remote.restore(Kind.FILE, file_id, name=name, parent_id=parent_id)
+            else:
+                item = self._remote.restore(Kind.FILE, file_id)
+        except NotFound:
+            raise FsError(
+                "the part of the file that was not changed here is gone at Box; `boxfs rescue` saves what is here"
+            ) from None
+        with self._tree.change() as change:
+            if own:
+                self._rebase(change, node, item)
+            else:
+                self._incoming.learn(change, [item])
+
+    def refetch(self, node: Node) -> None:
+        """Box has another state than we know: fetch it, and let the merge say what follows."""
+        assert node.remote is not None
+        try:
+            item = self._remote.item(node.remote.kind, node.remote.id)
+        except NotFound:
+            self.item_missing(node, asked=True)
+            return
+        with self._tree.change() as change:
+            self._incoming.memory.busy.discard(node.ino)
+            self._incoming.learn(change, [item])
+
+    # Names
+    def name_taken(self, node: Node, parent_id: ItemId, name: str, holder: Item | None, ours: Prepared | None) -> None:
+        """Box has that name already: our own of before, or somebody's."""
+        if holder is not None and ours is not None and self._is_ours(node, holder, ours):
+            item = replace(holder, parent_id=holder.parent_id or parent_id, size=holder.size or ours.source.size)
+            with self._tree.change(frees=True) as change:
+                if holder.sha1 == ours.sha1:
+                    self._same(change, node, item, ours)
+                else:
+                    adopted = change.acknowledge(node.ino, item)
+                    if adopted is not None and adopted.content is not None:
+                        self._rebase(change, adopted, item)
+            return
+        if node.attempts >= STUBBORN:
+            self._step_back(node)
+            return
+        if holder is not None:
+            try:
+                held = self._remote.item(holder.kind, holder.id)
+            except NotFound:
+                held = None
+            if held is not None:
+                with self._tree.change() as change:
+                    self._incoming.learn(change, [held])
+        else:
+            above = self._tree.by_item(Kind.FOLDER, parent_id)
+            if above is not None:
+                self._incoming.list_folder(above.ino)
+        with self._tree.lock:
+            told = self._incoming.memory.has_news(node.ino)
+            now = self._tree.node(node.ino)
+        if not told and now is not None and (now.parent, now.name) == (node.parent, node.name):
+            raise NameTaken(f"Box has another item under the name {name!r}", holder)
+
+    def _is_ours(self, node: Node, holder: Item, ours: Prepared) -> bool:
+        if holder.kind is not Kind.FILE or self._tree.by_item(holder.kind, holder.id) is not None:
+            return False
+        return holder.sha1 is not None and holder.sha1 in (ours.sha1, attempts.sent_sha1(self._tree, node.ino))
+
+    def _step_back(self, node: Node) -> None:
+        with self._tree.change() as change:
+            now = change.node(node.ino)
+            if now is None or now.parent is None:
+                return
+            parent = now.parent
+            name = conflict_name(
+                now.name,
+                self._tree.options.host,
+                self._tree.clock(),
+                lambda n: self._tree.holder(parent, n) is not None,
+            )
+            change.entry_gone(parent, now.name)
+            change.entry_appeared(parent, name)
+            change.put(replace(now, name=name, mark=0, conflict_of=now.name, attempts=0, not_before_ns=0, error=None))

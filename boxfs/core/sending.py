@@ -1,0 +1,318 @@
+"""Sending: one call of the plan, made and taken in.  No thread of its own; whoever calls `run` waits for Box.
+
+    look again   the plan may be older than the tree: what is not wanted any more as planned is left alone
+    call Box     with no lock held
+    take in      the reply, in one transaction with the end of what was pending
+    or judge     the error: a conflict is resolved (core/conflicts.py), the way to Box is shut for all
+                 (core/network.py), or the node is tried again later, with the reason where people see it
+
+While a call is under way its inodes are `memory.busy`: news of them wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from boxfs.base.errors import Changed, FsError, InDoubt, NameTaken, NotEmpty, NotFound
+from boxfs.base.types import Ino, Item, Kind
+from boxfs.core import attempts, attributes, backoff
+from boxfs.core.bodies import BaseGone, Contents, GivenUp
+from boxfs.core.calls import Call, Delete, MakeFolder, SetProperties, Update, Upload, UploadVersion
+from boxfs.core.conflicts import Conflicts
+from boxfs.core.incoming import Incoming
+from boxfs.core.names import mark_of
+from boxfs.core.network import Gateway
+from boxfs.core.node import Node, Wanted
+from boxfs.core.remote import Remote
+from boxfs.core.shown import shown_name
+from boxfs.core.tree import Change, Tree
+from boxfs.core.uploading import Prepared, Uploading
+from boxfs.core.wanted import box_name
+
+log = logging.getLogger(__name__)
+
+
+class Sending:
+    def __init__(
+        self,
+        tree: Tree,
+        remote: Remote,
+        incoming: Incoming,
+        gateway: Gateway,
+        contents: Contents,
+        *,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._tree, self._remote, self._incoming, self._gateway = tree, remote, incoming, gateway
+        self._stopped = stopped
+        self._conflicts = Conflicts(tree, remote, incoming)
+        self.progress: dict[Ino, tuple[int, int]] = {}  # bytes sent, bytes in all, of uploads under way
+        self.errors: dict[Ino, Exception] = {}  # the last one of each pending node that has one
+        self.uploading = Uploading(tree, remote, contents, stopped=stopped, progress=self._note_progress)
+
+    def inos(self, call: Call) -> tuple[Ino, ...]:
+        return call.covers if isinstance(call, Delete) else (call.ino,)
+
+    def claim(self, call: Call) -> bool:
+        """Mark the call's inodes as busy; False where one is already."""
+        with self._tree.lock:
+            inos = self.inos(call)
+            if not self._incoming.memory.busy.isdisjoint(inos):
+                return False
+            self._incoming.memory.busy.update(inos)
+            return True
+
+    def release(self, call: Call) -> None:
+        """The call is over: take in what was told of its inodes meanwhile."""
+        with self._tree.lock:
+            news = self._incoming.memory.release(self.inos(call))
+            if news:
+                with self._tree.change() as change:
+                    self._incoming.learn(change, news)
+        self.progress.pop(call.ino, None)
+
+    def run(self, call: Call) -> None:
+        """Make a claimed call.  Raises nothing."""
+        try:
+            self._make(call)
+            self._gateway.answered()
+            for ino in self.inos(call):
+                self.errors.pop(ino, None)
+        except GivenUp:
+            pass
+        except FsError as error:
+            if backoff.is_global(error):
+                self._gateway.failed(error)
+            else:
+                if not isinstance(error, InDoubt):
+                    self._gateway.answered()
+                self._later(call, error)
+        except Exception as error:
+            log.exception("%s failed", type(call).__name__)
+            self._gateway.answered()
+            self._later(call, error)
+        finally:
+            self.release(call)
+
+    # The calls
+    def _make(self, call: Call) -> None:
+        node = self._still(call)
+        if node is None:
+            return
+        match call:
+            case MakeFolder():
+                self._make_folder(call, node)
+            case Upload():
+                self._upload(call, node)
+            case UploadVersion():
+                self._upload_version(call, node)
+            case Update():
+                self._update(call, node)
+            case Delete():
+                self._delete(call, node)
+            case SetProperties():
+                self._set_properties(call, node)
+
+    def _still(self, call: Call) -> Node | None:
+        """Return the node, if it still wants what is planned."""
+        with self._tree.lock:
+            node = self._tree.node(call.ino)
+            if node is None:
+                return None
+            wanted = self._tree.wanted(node)
+            above = self._tree.node(node.parent) if node.parent is not None else None
+            match call:
+                case MakeFolder() | Upload():
+                    there = above is not None and above.item_id == call.parent_id and box_name(node) == call.name
+                    ok = Wanted.CREATE in wanted and there
+                case UploadVersion():
+                    ok = Wanted.CONTENT in wanted and node.item_id == call.file_id
+                    ok = ok and (call.name is None or box_name(node) == call.name)
+                case Update(aside=True):
+                    ok = node.item_id == call.item_id and bool(wanted & (Wanted.PLACE | Wanted.DELETE))
+                case Update():
+                    ok = node.item_id == call.item_id and bool(wanted & (Wanted.PLACE | Wanted.TIME))
+                    ok = ok and (call.name is None or box_name(node) == call.name)
+                    ok = ok and (call.parent_id is None or (above is not None and above.item_id == call.parent_id))
+                case Delete():
+                    nodes = [self._tree.node(ino) for ino in call.covers]
+                    ok = node.item_id == call.item_id
+                    ok = ok and all(n is not None and Wanted.DELETE in self._tree.wanted(n) for n in nodes)
+                case SetProperties():
+                    ok = Wanted.PROPERTIES in wanted and node.item_id == call.item_id
+            return node if ok else None
+
+    def _make_folder(self, call: MakeFolder, node: Node) -> None:
+        try:
+            item = self._remote.create_folder(call.parent_id, call.name)
+        except NameTaken as error:
+            self._conflicts.name_taken(node, call.parent_id, call.name, error.holder, None)
+            return
+        except NotFound:
+            self._conflicts.folder_missing(call.parent_id)
+            return
+        with self._tree.change(frees=True) as change:
+            self._taken_in(change, node, item)
+
+    def _upload(self, call: Upload, node: Node) -> None:
+        with self.uploading.prepared(node) as prepared:
+            try:
+                item = self._copied(call, prepared) or self.uploading.new_file(
+                    node, prepared, call.parent_id, call.name
+                )
+            except NameTaken as error:
+                self._conflicts.name_taken(node, call.parent_id, call.name, error.holder, prepared)
+                return
+            except NotFound:
+                self._conflicts.folder_missing(call.parent_id)
+                return
+            except BaseGone:
+                self._conflicts.base_gone(node, call.parent_id, call.name)
+                return
+            same = item.sha1 in (None, prepared.sha1)
+            with self._tree.change(frees=True) as change:
+                now = self._taken_in(change, node, item, prepared.edit if same else None)
+                if now is not None and prepared.source.is_copy and same and not now.times_set:
+                    change.put(replace(now, mtime_ns=item.content_modified_ns or now.mtime_ns))
+
+    def _copied(self, call: Upload, prepared: Prepared) -> Item | None:
+        if not prepared.source.is_copy:
+            return None
+        try:
+            return self.uploading.copy(prepared.source, call.parent_id, call.name)
+        except NotFound:
+            return None  # the original is gone: what is cached of it may do
+
+    def _upload_version(self, call: UploadVersion, node: Node) -> None:
+        with self.uploading.prepared(node) as prepared:
+            if self._conflicts.met(node, prepared):
+                return
+            assert node.remote is not None
+            assert node.content is not None
+            try:
+                item = self.uploading.new_version(
+                    node, prepared, call.file_id, node.content.base_etag or node.remote.etag, call.name
+                )
+            except (Changed, InDoubt) as error:
+                self._conflicts.look(node, prepared, error)
+                return
+            except NotFound:
+                self._conflicts.item_missing(node)
+                return
+            except NameTaken as error:
+                assert node.remote.parent_id is not None
+                self._conflicts.name_taken(node, node.remote.parent_id, call.name or node.name, error.holder, None)
+                return
+            with self._tree.change(frees=True) as change:
+                self._taken_in(change, node, item, prepared.edit)
+
+    def _update(self, call: Update, node: Node) -> None:
+        remote = node.remote
+        assert remote is not None
+        try:
+            item = self._remote.update(
+                call.kind,
+                call.item_id,
+                name=call.name,
+                parent_id=call.parent_id,
+                mtime_ns=node.mtime_ns if call.set_time else None,
+                etag=remote.etag,
+            )
+        except Changed:
+            self._conflicts.refetch(node)
+            return
+        except NotFound:
+            if self._conflicts.item_missing(node) and call.parent_id is not None:
+                self._conflicts.folder_missing(call.parent_id)
+            return
+        except NameTaken as error:
+            if call.aside:
+                raise
+            parent_id = call.parent_id or remote.parent_id
+            assert parent_id is not None
+            self._conflicts.name_taken(node, parent_id, call.name or remote.name, error.holder, None)
+            return
+        with self._tree.change(frees=True) as change:
+            self._taken_in(change, node, item, place=not call.aside)
+
+    def _delete(self, call: Delete, node: Node) -> None:
+        remote = node.remote
+        assert remote is not None
+        if call.kind is Kind.FOLDER and len(call.covers) > 1 and (node.stale is not None or not node.complete):
+            self._incoming.list_folder(node.ino)
+            return
+        etag = remote.etag if call.kind is not Kind.FOLDER else None
+        try:
+            self._remote.delete(call.kind, call.item_id, etag=etag, recursive=len(call.covers) > 1)
+        except Changed:
+            self._conflicts.refetch(node)
+            return
+        except NotEmpty:
+            with self._tree.change() as change:
+                change.put(replace(node, complete=True, stale="Box has more in it than we knew"))
+            self._incoming.list_folder(node.ino)
+            return
+        except NotFound:
+            pass
+        with self._tree.change(frees=True) as change:
+            for ino in call.covers:
+                gone = change.node(ino)
+                if gone is None or gone.parent is not None or gone.remote is None:
+                    continue
+                self._incoming.memory.note(replace(gone.remote, trashed=True))
+                self._incoming.memory.bury(gone.remote.key, gone.remote.sequence_id)
+                attempts.end(change, ino)
+                change.remove(ino)
+
+    def _set_properties(self, call: SetProperties, node: Node) -> None:
+        assert node.remote is not None
+        changes = attributes.changes(node, self._tree.options)
+        try:
+            now = self._remote.set_properties(call.kind, call.item_id, changes, known=node.remote.properties)
+        except NotFound:
+            self._conflicts.item_missing(node)
+            return
+        with self._tree.change(frees=True) as change:
+            current = change.node(call.ino)
+            if current is not None and current.remote is not None and current.item_id == call.item_id:
+                item = replace(current.remote, properties=now)
+                change.put(replace(current, remote=item, attempts=0, not_before_ns=0, error=None))
+
+    # Taking in
+    def _taken_in(
+        self, change: Change, before: Node, item: Item, edit: int | None = None, *, place: bool = True
+    ) -> Node | None:
+        """What Box answered, and the name that it gave."""
+        self._incoming.memory.note(item)
+        self._incoming.memory.unbury(item.key)
+        attempts.end(change, before.ino)
+        now = change.acknowledge(before.ino, item, edit)
+        if now is None or not place or now.ino != before.ino:
+            return now
+        unmoved = (now.parent, now.name) == (before.parent, before.name)
+        if unmoved and now.parent is not None and now.remote is not None and item.name != box_name(now):
+            shown = shown_name(item)
+            if change.holder(now.parent, shown) in (None, now):
+                change.entry_gone(now.parent, now.name)
+                change.entry_appeared(now.parent, shown)
+                now = change.put(replace(now, name=shown, mark=mark_of(item.name)))
+        return now
+
+    def _later(self, call: Call, error: Exception) -> None:
+        """Keep it pending, with the reason, until a time that makes sense."""
+        with self._tree.change() as change:
+            node = change.node(call.ino)
+            if node is None:
+                return
+            tries = node.attempts + 1
+            wait_ns = int(backoff.delay_s(error, tries) * backoff.SECOND)
+            reason = backoff.reason(error)
+            if node.error != reason:
+                log.warning("%s: %s", self._tree.path(node.ino) or node.name, reason)
+            change.put(replace(node, attempts=tries, not_before_ns=self._tree.clock() + wait_ns, error=reason))
+            self.errors[call.ino] = error
+
+    def _note_progress(self, ino: Ino, sent: int, size: int) -> None:
+        self.progress[ino] = (sent, size)
