@@ -35,7 +35,7 @@ from boxfs.core.node import Node, Wanted
 from boxfs.core.options import CoreOptions
 from boxfs.core.rows import from_row, to_row, untext
 from boxfs.core.shown import told
-from boxfs.core.wanted import wanted
+from boxfs.core.wanted import in_place, wanted
 from boxfs.store.records import Records
 
 _INO_STRIDE = 1024  # counted inode numbers are reserved on disk in blocks of so many
@@ -58,8 +58,8 @@ class Tree:
         self.clock = clock  # nanoseconds since the epoch
         self.watcher: Watcher | None = None
         self.on_pending: Callable[[], None] = lambda: None
-        # Called after an upload was acknowledged (node as it was, item as it is), with no lock held.
-        self.on_uploaded: Callable[[Node, Item], None] = lambda _node, _item: None
+        # Called after an upload was acknowledged (node as it was, item as it is, extents of its spool), no lock held.
+        self.on_uploaded: Callable[[Node, Item, str], None] = lambda _node, _item, _extents: None
         # Called when no row names a spool file any more, with no lock held, after on_uploaded.
         self.on_spool_free: Callable[[int], None] = lambda _number: None
         # Inodes that open files hold although no row may have them any more.
@@ -74,7 +74,9 @@ class Tree:
         self._generation = 0
         self._next_ino = 0  # the next count, and where the reserved block ends
         self._reserved_ino = 0
-        self._pending: set[Ino] = {Ino(row[0]) for row in records.pending()}
+        self._pending: set[Ino] = set()
+        self._vacated: dict[tuple[ItemId, str], Ino] = {}  # (folder, folded name) at Box of who is not shown there
+        self._recall_pending()
         with self.change() as change:
             root = change.node(ROOT_INO)
             if root is None or root.item_id != root_folder:
@@ -176,6 +178,12 @@ class Tree:
             self._flush()
             rows = self.records.pending_below(folder_id)
             return [self._nodes.get(Ino(row[0])) or self._remember(from_row(row)) for row in rows]
+
+    def vacated(self, folder_id: ItemId, box_name: str) -> Node | None:
+        """Return the pending node that has this name at Box, and is shown elsewhere or nowhere here."""
+        with self.lock:
+            ino = self._vacated.get((folder_id, fold(box_name)))
+            return None if ino is None else self._load(ino)
 
     def wanted(self, node: Node) -> Wanted:
         """Return how the node differs from Box."""
@@ -368,7 +376,30 @@ class Tree:
         if change.touched:
             self._drop_caches()
             self._next_ino = self._reserved_ino = 0
-            self._pending = {Ino(row[0]) for row in self.records.pending()}
+            self._recall_pending()
+
+    def _recall_pending(self) -> None:
+        self._pending.clear()
+        self._vacated.clear()
+        for row in self.records.pending():
+            node = from_row(row)
+            self._pending.add(node.ino)
+            self._note_vacated(node)
+
+    def _note_vacated(self, node: Node) -> None:
+        remote = node.remote
+        if remote is None or remote.parent_id is None or remote.trashed or node.ino not in self._pending:
+            return
+        parent = None if node.parent is None else self._load(node.parent)
+        if parent is None or not in_place(node, parent):
+            self._vacated[remote.parent_id, fold(remote.name)] = node.ino
+
+    def _forget_vacated(self, node: Node) -> None:
+        remote = node.remote
+        if remote is not None and remote.parent_id is not None and self._vacated:
+            key = (remote.parent_id, fold(remote.name))
+            if self._vacated.get(key) == node.ino:
+                del self._vacated[key]
 
 
 class Change:
@@ -428,6 +459,7 @@ class Change:
             return node
         moved = old is None or old.parent != node.parent or old.name != node.name
         if old is not None:
+            tree._forget_vacated(old)
             if moved:
                 tree._unlink(old)
                 if old.parent is not None:
@@ -456,6 +488,7 @@ class Change:
     def _mark(self, node: Node) -> None:
         if self.tree.wanted(node):
             self.tree._pending.add(node.ino)
+            self.tree._note_vacated(node)
         else:
             self.tree._pending.discard(node.ino)
 
@@ -470,6 +503,7 @@ class Change:
         if old.content is not None:
             self._free_spool(old.content.spool)
         tree._pending.discard(ino)
+        tree._forget_vacated(old)
         tree._generation += 1
         tree._listed -= len(tree._listings.pop(ino, {}))
         self.dirty[ino] = self.touched[ino] = None
@@ -485,25 +519,47 @@ class Change:
     def acknowledge(self, ino: Ino, item: Item, edit: int | None = None) -> Node | None:
         """Take in what Box answered to a write of ours; return the node as it is now, None where it is gone.
 
+        For the inode itself, or for what has taken the item's identity meanwhile; an item that belongs to nobody any
+        more (its inode was deleted, or replaced another file) is entombed.
+
         edit: the `Content.edit` that was uploaded, None where the call sent no bytes.  Later edits stay pending, based
         on the version that was just made.  What is not different from Box any more ceases to be pending by itself.
         """
         node = self.node(ino)
-        if node is None:
-            return None
+        if node is None or (node.remote is not None and node.remote.key != item.key):
+            return self._acknowledge_stray(item)
         remote = told(node.remote, item)
         content = node.content
         changes: dict[str, Any] = {"remote": remote, "attempts": 0, "not_before_ns": 0, "error": None}
         if content is not None and edit is not None:
             if content.edit == edit:
                 changes["content"] = None
-                self.after.append(lambda: self.tree.on_uploaded(node, item))
+                extents = self.tree.records.spool(content.spool) or ""
+                self.after.append(lambda: self.tree.on_uploaded(node, item, extents))
             else:
                 changes["content"] = replace(content, base_etag=item.etag)
         other = self.by_item(item.kind, item.id)
         if other is not None and other.ino != ino:
             self.remove(other.ino)
         return self.put(replace(node, **changes))
+
+    def _acknowledge_stray(self, item: Item) -> Node | None:
+        """Box did something for an inode that has gone meanwhile, or that has become another item.
+
+        What the item belongs to now hears of it; an item that belongs to nobody is put away.
+        """
+        holder = self.by_item(item.kind, item.id)
+        if holder is not None:
+            return self.put(replace(holder, remote=told(holder.remote, item)))
+        if item.trashed:
+            return None
+        self.entomb(item)
+        return None
+
+    def entomb(self, item: Item) -> Node:
+        """Make a node that the mount shows nowhere, so that the item goes to the trash."""
+        now = self.tree.clock()
+        return self.put(Node(self.new_ino(), item.kind, None, item.name, ctime_ns=now, remote=item, changed_ns=now))
 
     def _free_spool(self, number: int) -> None:
         self.run(self.tree.records.drop_spool, number)

@@ -88,7 +88,7 @@ class MemoryRemote:
         self.faults: list[Fault] = []
         self.offline = False
         self.on_call: Callable[[str], None] = lambda method: None
-        self.during: dict[str, Callable[[], None]] = {}
+        self.during: dict[str, Callable[[], object]] = {}
         self.part_size = part_size
         self.sessions: dict[str, OpenSession] = {}
         self.page_size = 100

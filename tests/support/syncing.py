@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from boxfs.base.errors import FsError, Unreachable
+from boxfs.base.errors import Unreachable
 from boxfs.base.types import ROOT_INO, Ino, ItemId, Kind, VersionId
 from boxfs.core.node import Content, Node
 from boxfs.core.options import CoreOptions
@@ -239,9 +239,3 @@ class Machine:
             if not made and not self.tree.pending_count() and not open_questions:
                 return
         raise AssertionError(f"it does not settle: {[self.sync._describe(n) for n in self.tree.pending()]}")
-
-    def try_(self, what: Callable[[], object]) -> None:
-        try:
-            what()
-        except FsError:
-            pass

@@ -181,7 +181,7 @@ def test_what_concerns_everything_is_nobodys_failure(here: Machine, remote: Memo
 def test_edit_while_sending_stays_pending(here: Machine, remote: MemoryRemote) -> None:
     here.write("a", b"1")
     here.clock.pass_(5)
-    remote.during["upload_file"] = lambda: here.write("a", b"2") and None
+    remote.during["upload_file"] = lambda: here.write("a", b"2")
     here.push()
     assert here.tree.pending_count() == 1
     here.settle()
