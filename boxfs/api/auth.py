@@ -97,12 +97,12 @@ class Authorized:
         return replace(request, headers=headers)
 
 
-class AsUser:
-    """Another Auth, acting as one of the enterprise's users (box-api.md section 2.4)."""
+class WithHeaders:
+    """Another Auth, with headers that go along with each request."""
 
-    def __init__(self, auth: Auth, user_id: str) -> None:
+    def __init__(self, auth: Auth, headers: Mapping[str, str]) -> None:
         self._auth = auth
-        self._user_id = user_id
+        self._headers = dict(headers)
 
     def token(self, transport: Transport) -> str:
         return self._auth.token(transport)
@@ -111,7 +111,14 @@ class AsUser:
         return self._auth.renewed(transport, refused)
 
     def headers(self) -> Mapping[str, str]:
-        return {**self._auth.headers(), "As-User": self._user_id}
+        return {**self._auth.headers(), **self._headers}
+
+
+class AsUser(WithHeaders):
+    """Another Auth, acting as one of the enterprise's users (box-api.md section 2.4)."""
+
+    def __init__(self, auth: Auth, user_id: str) -> None:
+        super().__init__(auth, {"As-User": user_id})
 
 
 class DeveloperToken:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from boxfs.api import wire
 from boxfs.api.http import Priority
-from boxfs.api.session import Session
+from boxfs.api.session import Params, Session
 from boxfs.api.wire import Json
 from boxfs.base.errors import BadReply, InvalidArgument
 
@@ -75,7 +75,7 @@ def by_marker(
     fields: str | None = None,
     priority: Priority = Priority.FOREGROUND,
     limit: int = LIMIT,
-    params: dict[str, str] | None = None,
+    params: Params | None = None,
 ) -> Iterator[Json]:
     """Yield all entries, each (type, id) once.  The last page has a marker that is null, "" or absent."""
     seen: set[tuple[str, str]] = set()
@@ -95,3 +95,18 @@ def by_marker(
             raise BadReply(f"{path}: Box gives the same page again and again")
         marker = after
     raise BadReply(f"{path}: the list does not end")
+
+
+def by_offset(session: Session, path: str, *, limit: int, params: Params | None = None) -> Iterator[Json]:
+    """Yield all entries of an offset list, page after page, each (type, id) once."""
+    seen: set[tuple[str, str]] = set()
+    offset, total = 0, 1
+    while offset < total:
+        reply = session.json("GET", path, params={**(params or {}), "limit": limit, "offset": offset})
+        for entry in wire.entries(reply):
+            key = (str(entry.get("type")), str(entry.get("id")))
+            if key not in seen:
+                seen.add(key)
+                yield entry
+        total = wire.integer(reply.get("total_count")) or 0
+        offset += min(limit, wire.integer(reply.get("limit")) or limit) or limit

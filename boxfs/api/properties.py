@@ -21,13 +21,18 @@ def patch(changes: Mapping[str, str | None], known: Mapping[str, str]) -> list[d
     """Return the JSON patch that makes the changes.  Pure.  `add` also replaces (RFC 6902)."""
     operations: list[dict[str, Any]] = []
     for key, value in sorted(changes.items()):
-        where = "/" + key.replace("~", "~0").replace("/", "~1")
+        where = pointer(key)
         if value is None:
             if key in known:
                 operations.append({"op": "remove", "path": where})
         elif known.get(key) != value:
             operations.append({"op": "add", "path": where, "value": value})
     return operations
+
+
+def pointer(key: str) -> str:
+    """Return the path of a key in a patch (RFC 6901)."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
 def change(

@@ -7,8 +7,11 @@ Each repetition counts against the rate; a renewed token does not wait for an ea
 
 from __future__ import annotations
 
+import copy
 import json as jsonlib
+import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +23,7 @@ from boxfs.api.cancel import Cancel, Cancelled
 from boxfs.api.http import Body, Bytes, Cost, Priority, Request, Response, Timeouts, Transport
 from boxfs.api.rate import BOX_LIMITS, Limited, Limiter
 from boxfs.api.retry import Backoff, Retrying
+from boxfs.api.trace import Logged
 from boxfs.api.transport import RequestsTransport
 from boxfs.base.errors import BadReply
 
@@ -34,7 +38,7 @@ class Session:
 
     api_url: /2.0 and /oauth2 are appended.  upload_url: /api/2.0 is appended; where it is not given, Box's own, or
     `api_url` where that one is not Box's.  limits: requests a minute; where not given, Box's own at Box, and none at
-    other servers, which say 429 when they mind.
+    other servers, which say 429 when they mind.  log: is told of all requests and replies, with secrets masked.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Session:
         limits: Mapping[Cost, int] | None = None,
         ca_file: str | None = None,
         proxies_from_environment: bool = True,
+        log: logging.Logger | None = None,
     ) -> None:
         api_url = api_url.rstrip("/")
         is_box = api_url == API_URL
@@ -66,11 +71,24 @@ class Session:
             proxies_from_environment=proxies_from_environment,
             user_agent=f"boxfs/{__version__}",
         )
+        if log is not None:
+            self.network = Logged(self.network, log)
         self._closed = threading.Event()
         self.anonymous: Transport = Retrying(
             Limited(self.network, limiter), backoff=backoff, limiter=limiter, wait=self.wait
         )
         self._transport: Transport = Authorized(self.anonymous, auth)
+
+    def with_auth(self, auth: Auth) -> Session:
+        """Return a session for somebody else, over the same connections; closing it does not close this one."""
+        other = copy.copy(self)
+        other.auth = auth
+        other._transport = Authorized(_Borrowed(self.anonymous), auth)
+        other._closed = threading.Event()
+        return other
+
+    def now_s(self) -> float:
+        return time.time()
 
     def wait(self, seconds: float) -> None:
         """Sleep.  Raises Cancelled as soon as the session is closed."""
@@ -94,6 +112,7 @@ class Session:
         headers: Mapping[str, str | None] | None = None,
         upload: bool = False,
         repeatable: bool | None = None,
+        authorize: bool = True,
         stream: bool = False,
         wait_on_202: bool = False,
         priority: Priority = Priority.FOREGROUND,
@@ -121,6 +140,8 @@ class Session:
             repeatable=method in ("GET", "HEAD", "OPTIONS") if repeatable is None else repeatable,
             stream=stream,
             wait_on_202=wait_on_202,
+            authorize=authorize,
+            secret_url=not authorize,
             cost=_cost(method, url, upload),
             priority=priority,
             cancel=cancel,
@@ -145,6 +166,22 @@ class Session:
         """Cancel what is under way.  From here on every call raises Unreachable."""
         self._closed.set()
         self._transport.close()
+
+
+class _Borrowed:
+    """A transport that belongs to another session: after `close` it is closed for the borrower only."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self._closed = False
+
+    def send(self, request: Request) -> Response:
+        if self._closed:
+            raise Cancelled("the client is closed")
+        return self._inner.send(request)
+
+    def close(self) -> None:
+        self._closed = True
 
 
 def written(params: Params | None) -> dict[str, str]:

@@ -85,17 +85,21 @@ def flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def time_ns(value: Any) -> int | None:
-    """Return nanoseconds since the epoch of an RFC 3339 time; None where there is none."""
+def time(value: Any) -> datetime | None:
+    """Return an RFC 3339 time, aware; None where there is none."""
     if not isinstance(value, str) or not value:
         return None
     try:
         when = datetime.fromisoformat(value.strip())
     except ValueError:
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+
+
+def time_ns(value: Any) -> int | None:
+    """Return nanoseconds since the epoch of an RFC 3339 time; None where there is none."""
+    when = time(value)
+    return None if when is None else (when - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def box_time(ns: int) -> str:
