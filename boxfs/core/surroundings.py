@@ -1,8 +1,8 @@
-"""TreeSurroundings: what lies around an open file, as far as the tree knows.  Asks nothing of Box."""
+"""TreeSurroundings: what lies around an open file or folder, as far as the tree knows.  Asks nothing of Box."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from boxfs.base.types import Ino, Kind
 from boxfs.core.neighbours import Sibling
@@ -35,20 +35,37 @@ class TreeSurroundings:
         ]
 
     def next_folder(self, folder: Ino) -> Ino | None:
-        """The first folder below, else the next beside, else the next beside one above: what a walk does."""
-        below = self._folders(folder)
-        if below:
-            return below[0]
+        return next(self.after(folder), None)
+
+    def after(self, folder: Ino) -> Iterator[Ino]:
+        """Yield the folders that a walk comes to: those below, then those beside, then those beside each one above."""
+        yield from self._below(folder)
         for _ in range(LEVELS):
             node = self._tree.node(folder)
             if node is None or node.parent is None:
-                return None
+                return
             beside = self._folders(node.parent)
             place = beside.index(folder) + 1 if folder in beside else len(beside)
-            if place < len(beside):
-                return beside[place]
+            for other in beside[place:]:
+                yield other
+                yield from self._below(other)
             folder = node.parent
-        return None
+
+    def _below(self, folder: Ino) -> Iterator[Ino]:
+        stack = self._folders(folder)[::-1]
+        while stack:
+            following = stack.pop()
+            yield following
+            stack.extend(self._folders(following)[::-1])
+
+    def parent(self, folder: Ino) -> Ino | None:
+        node = self._tree.node(folder)
+        return node.parent if node is not None else None
+
+    def is_listed(self, folder: Ino) -> bool:
+        """Whether the table holds all of the folder; also true of one that Box does not have."""
+        node = self._tree.node(folder)
+        return node is None or node.remote is None or (node.complete and node.stale is None)
 
     def _folders(self, folder: Ino) -> list[Ino]:
         return [node.ino for node in self._tree.children(folder) if node.is_folder]

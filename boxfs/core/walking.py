@@ -1,0 +1,140 @@
+"""Walking: a program that goes through a tree (`find`, `ls -R`, rsync, `grep -r`) finds the next folders listed.
+
+Three folders opened in a row, each below or beside the one before or beside one above it, are a *walk*.  From then on
+the folders that the walk comes to are listed ahead, in parallel, as many as it has opened so far: what is asked of Box
+is what the walk would ask, and at most as much again if it ends.  Whoever lists sees to it that a listing ahead and the
+walk's own are one call (SingleFlight).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Protocol
+
+from boxfs.base.errors import FsError
+from boxfs.base.types import Ino
+from boxfs.core.workers import Job, Workers
+
+log = logging.getLogger(__name__)
+
+STREAK = 3
+LEAST_AHEAD = 4
+MOST_AHEAD = 64
+FRESH_S = 10.0  # after so long without a step, a walk is over
+LOOK_AHEAD = 2000  # folders that are passed in search of unlisted ones
+
+
+class Folders(Protocol):
+    """What is known of the folders; asks nothing of Box."""
+
+    def parent(self, folder: Ino) -> Ino | None: ...
+
+    def is_listed(self, folder: Ino) -> bool: ...
+
+    def after(self, folder: Ino) -> Iterator[Ino]:
+        """Yield the folders that a walk comes to after `folder`: below it, beside it, beside those above."""
+
+
+class Walking:
+    """Thread-safe; nothing is called with `_lock` held."""
+
+    def __init__(self, folders: Folders, list_ahead: Callable[[Ino], object], *, at_once: int = 16) -> None:
+        """list_ahead: lists one folder (a call to Box in the background); FsErrors are passed over."""
+        self._folders = folders
+        self._list = list_ahead
+        self._workers = Workers("boxfs-walk", background=max(1, at_once // 4), most=at_once + 1)
+        self._lock = threading.Lock()
+        # guarded by _lock
+        self._last: Ino | None = None
+        self._last_s = 0.0
+        self._steps = 0
+        self._ahead: set[Ino] = set()  # listed ahead, or about to be, and not opened yet
+        self._looking = False
+
+    def opened(self, folder: Ino) -> None:
+        """A program opens this folder.  Call it before the folder is listed; returns at once."""
+        now = time.monotonic()
+        with self._lock:
+            last, self._last = self._last, folder
+            expected = folder in self._ahead
+            self._ahead.discard(folder)
+            fresh = now - self._last_s < FRESH_S
+            self._last_s = now
+            if folder == last:
+                return
+        step = expected or (fresh and last is not None and self._is_step(last, folder))
+        with self._lock:
+            if not step:
+                self._steps = 1
+                self._ahead.clear()
+                return
+            self._steps += 1
+            if self._steps < STREAK:
+                return
+        self._look()
+
+    def listed(self) -> None:
+        """What a program opened was not listed and now is: its folders may come next.  Returns at once."""
+        with self._lock:
+            if self._steps < STREAK:
+                return
+        self._look()
+
+    def _is_step(self, last: Ino, folder: Ino) -> bool:
+        parent = self._folders.parent(folder)
+        above: Ino | None = last
+        for _ in range(100):
+            if above is None:
+                return False
+            if parent == above:
+                return True
+            above = self._folders.parent(above)
+        return False
+
+    def _look(self) -> None:
+        with self._lock:
+            if self._looking:
+                return
+            self._looking = True
+        if not self._workers.submit(Job(self._extend), urgent=True):
+            with self._lock:
+                self._looking = False
+
+    def _extend(self) -> None:
+        """Begin listings ahead of where the walk is, as many as it may."""
+        with self._lock:
+            self._looking = False
+            start = self._last
+            room = min(max(self._steps, LEAST_AHEAD), MOST_AHEAD) - len(self._ahead)
+            fresh = time.monotonic() - self._last_s < FRESH_S
+        if start is None or room <= 0 or not fresh:
+            return
+        found: list[Ino] = []
+        for passed, folder in enumerate(self._folders.after(start)):
+            if len(found) >= room or passed > LOOK_AHEAD:
+                break
+            if not self._folders.is_listed(folder):
+                found.append(folder)
+        with self._lock:
+            found = [folder for folder in found if folder not in self._ahead][:room]
+            self._ahead.update(found)
+        for folder in found:
+            self._workers.submit(Job(partial(self._list_one, folder), small=True), urgent=False)
+
+    def _list_one(self, folder: Ino) -> None:
+        try:
+            if not self._folders.is_listed(folder):
+                self._list(folder)
+        except FsError as error:
+            log.debug("listing ahead: %s", error)
+            with self._lock:
+                self._ahead.discard(folder)
+            return
+        self._look()  # what it holds may come next
+
+    def close(self) -> None:
+        self._workers.close()
