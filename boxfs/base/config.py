@@ -137,6 +137,7 @@ class Options:
         group="names",
         choices=("refuse", "encode"),
     )
+    host: str = option("", "how conflict copies name this machine; not set: its host name", group="names")
     noxattr: bool = option(False, "no extended attributes at all; saves a question per write", group="names")
 
     # Engine

@@ -1,0 +1,74 @@
+"""A mount in the background: a child of its own session, in the foreground there; we wait until it is ready.
+
+Nothing forks after threads have begun, and the one code path of the foreground serves both.  What goes wrong before the
+mount is ready is told by the parent, with the child's exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+from boxfs.cli.exits import CliError, Exit
+from boxfs.cli.ready import READY_FD
+
+# A cold start lists one folder and asks for the account; with Box slow and the network retried it may take its time.
+START_TIMEOUT_S = 180.0
+
+
+def start(arguments: Sequence[str]) -> None:
+    """Run `boxfs ARGUMENTS` in the background; return when it is ready.  Raises CliError with what it says else."""
+    read_end, write_end = os.pipe()
+    try:
+        # Not our stderr: whoever waits for our pipe to close must not wait for the mount's whole life.
+        with tempfile.TemporaryFile() as errors:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "boxfs", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=(write_end,),
+                env={**os.environ, READY_FD: str(write_end)},
+                start_new_session=True,
+            )
+            os.close(write_end)
+            write_end = -1
+            line = _first_line(read_end)
+            if line is None:
+                child.terminate()
+                raise CliError(f"the mount was not ready after {START_TIMEOUT_S:g} s; given up", Exit.UNAVAILABLE)
+            message = json.loads(line) if line else {}
+            if "ready" in message:
+                child.returncode = 0  # it outlives us on purpose: no ResourceWarning
+                return
+            code = child.wait()
+            if "error" in message:
+                raise CliError(message["error"], message.get("code", Exit.FAILED))
+            errors.seek(0)
+            last = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            raise CliError(f"the mount ended at once (status {code}): {last[0].removeprefix('boxfs: ')}", Exit.INTERNAL)
+    finally:
+        os.close(read_end)
+        if write_end >= 0:
+            os.close(write_end)
+
+
+def _first_line(fd: int) -> bytes | None:
+    """Return what comes up to a newline or the end of file; None after START_TIMEOUT_S."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    got = b""
+    while not got.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([fd], [], [], left)[0]:
+            return None
+        part = os.read(fd, 65536)
+        if not part:
+            break
+        got += part
+    return got

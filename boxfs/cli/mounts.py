@@ -1,0 +1,84 @@
+"""Which mounts of boxfs run: the registry of their sockets; and how one is unmounted as its user would do it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from boxfs.cli import places
+
+
+def unmount(mountpoint: Path) -> str | None:
+    """Unmount what nobody uses; return None, or the reason why not (busy, say), in one line."""
+    tool = shutil.which("fusermount3") or shutil.which("fusermount")
+    command = [tool, "-u", "--", str(mountpoint)] if tool is not None else ["umount", "--", str(mountpoint)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{command[0]} failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A mount that runs (or ran), as it wrote itself down in the runtime folder."""
+
+    mountpoint: str
+    remote: str
+    pid: int
+    cache_dir: str
+    socket: str
+    started: float
+
+    def alive(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        try:
+            return "boxfs" in Path(f"/proc/{self.pid}/cmdline").read_text(errors="replace")
+        except OSError:
+            return False
+
+
+def socket_path(mountpoint: Path) -> Path:
+    return places.runtime_dir() / f"{places.mount_key(mountpoint)}.sock"
+
+
+def register(running: Running) -> Path:
+    """Write the mount down; returns the file to remove at its end."""
+    path = Path(running.socket).with_suffix(".json")
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(running)))
+    fresh.replace(path)
+    return path
+
+
+def running_mounts() -> list[Running]:
+    """Return every mount written down, oldest first; records of dead ones stay until the place is taken again."""
+    found: list[Running] = []
+    for path in sorted(places.runtime_dir().glob("*.json")):
+        try:
+            data: Mapping[str, Any] = json.loads(path.read_text())
+            found.append(Running(**data))
+        except (OSError, ValueError, TypeError):
+            continue
+    return sorted(found, key=lambda one: one.started)
+
+
+def mount_of(path: str | os.PathLike[str]) -> Running | None:
+    """Return the running mount that the path lies in (or is)."""
+    wanted = places.settled(path)
+    best: Running | None = None
+    for one in running_mounts():
+        inside = wanted == Path(one.mountpoint) or Path(one.mountpoint) in wanted.parents
+        if inside and one.alive() and (best is None or len(one.mountpoint) > len(best.mountpoint)):
+            best = one
+    return best

@@ -1,0 +1,246 @@
+"""The life of one mount: check, build, tell that it is ready, serve, drain, close.
+
+The main thread serves until the mount is gone.  It goes by `boxfs umount` (drain first, then unmount), by SIGTERM or
+SIGINT (the session detaches it at once, so that nothing new begins, then drain) or by somebody's fusermount3 -u (then
+drain).
+Draining is bounded by drain_timeout; what is left is journalled and sent by the next mount.  A second signal ends the
+waiting.  SIGHUP reads the configuration again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import click
+
+from boxfs.base.errors import FsError
+from boxfs.base.option import OptionError
+from boxfs.cli import logs, mounts
+from boxfs.cli.control import Command, ControlServer, Progress
+from boxfs.cli.exits import CliError, Exit, exit_code_of
+from boxfs.cli.mount import Request
+from boxfs.cli.preflight import CacheFolder, check_fuse, check_mountpoint
+from boxfs.cli.progress import uploads_left
+from boxfs.cli.ready import Parent, Systemd
+from boxfs.fuse.session import Hooks
+
+log = logging.getLogger("boxfs.mount")
+
+
+class Drive(Protocol):
+    """The file system and its kernel session, as `wiring.build` puts them together."""
+
+    def serve(self, hooks: Hooks) -> int:
+        """Mount, answer the kernel, tell by `hooks` what happens; return when all is over."""
+
+    def detach(self) -> None:
+        """Unmount lazily from any thread: no new opens; `serve` returns when the last open file is closed."""
+
+    def status(self) -> dict[str, Any]:
+        """What `boxfs status --json` shows; `pending` has items, bytes, failed."""
+
+    def sync(self, path: str, timeout_s: float | None, tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+        """Send what is pending below `path` now; return {"pending": …, "problems": [{"path", "error"}]}."""
+
+    def commands(self) -> Mapping[str, Command]:
+        """Further commands of the control socket."""
+
+    def apply(self, request: Request) -> None:
+        """Take over the options that may change in a running mount."""
+
+    def close(self) -> None: ...
+
+
+def run_mount(request: Request) -> int:
+    """Mount in this process and stay until it is unmounted.  Raises CliError with the reason why it cannot."""
+    parent, systemd = Parent(os.environ), Systemd(os.environ)
+    try:
+        with contextlib.ExitStack() as cleanup:
+            check_fuse()
+            check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
+            cache = CacheFolder(request.cache_dir)
+            cleanup.callback(cache.close)
+            logs.start_logging(cache.path, request.options.log_level, to_stderr=not parent.waits)
+            cleanup.callback(logs.stop_logging)
+            from boxfs.cli.wiring import build
+
+            drive = build(request, cache.path)
+            cleanup.callback(drive.close)
+            return MountProcess(request, drive, parent, systemd).run()
+    except (CliError, OptionError, FsError) as error:
+        code = error.code if isinstance(error, CliError) else _code(error)
+        log.error("cannot mount: %s", error)
+        parent.tell(error=str(error), code=code)
+        raise CliError(str(error), code) from error
+    except Exception as error:
+        log.exception("the mount failed")
+        parent.tell(error=f"internal error: {type(error).__name__}: {error}", code=Exit.INTERNAL)
+        raise
+
+
+def _code(error: Exception) -> int:
+    return exit_code_of(error) if isinstance(error, FsError) else Exit.USAGE
+
+
+class MountProcess:
+    """Owns the signals, the control socket and the order of the end."""
+
+    def __init__(self, request: Request, drive: Drive, parent: Parent, systemd: Systemd) -> None:
+        self._request = request
+        self._drive = drive
+        self._parent = parent
+        self._systemd = systemd
+        self._started = time.time()
+        self._signals = 0
+        self._hurry = threading.Event()  # a second signal, or `boxfs umount --no-wait`: do not drain any longer
+        self._patience_s = request.options.drain_timeout  # what is left of it for the end
+
+        commands: dict[str, Command] = {"status": self._status, "sync": self._sync, "stop": self._stop}
+        socket = mounts.socket_path(request.mountpoint)
+        self._control = ControlServer(socket, {**drive.commands(), **commands})
+        self._running = mounts.Running(
+            mountpoint=str(request.mountpoint),
+            remote=str(request.remote),
+            pid=os.getpid(),
+            cache_dir=str(request.cache_dir),
+            socket=str(socket),
+            started=self._started,
+        )
+
+    def run(self) -> int:
+        self._control.start()
+        record = mounts.register(self._running)
+        hooks = Hooks(
+            on_ready=self._on_ready,
+            on_signal=self._on_signal,
+            on_hangup=self._on_hangup,
+            on_unmounted=self._drain_at_end,
+        )
+        try:
+            code = self._drive.serve(hooks)
+        finally:
+            # The record first: a status asked from here on finds no mount, rather than one that does not answer.
+            with contextlib.suppress(OSError):
+                record.unlink()
+            self._systemd.close()
+            self._control.close()
+        log.info("unmounted %s", self._request.mountpoint)
+        return code
+
+    def _on_ready(self) -> None:
+        where = f"{self._request.remote} at {self._request.mountpoint}"
+        log.info("mounted %s", where)
+        if not self._parent.waits:
+            click.echo(f"boxfs: mounted {where}", err=True)
+        self._parent.tell(ready=str(self._request.mountpoint))
+        self._systemd.ready(f"mounted {where}")
+        self._systemd.start_watchdog(self._healthy)
+
+    def _healthy(self) -> bool:
+        try:
+            self._drive.status()
+        except Exception:
+            log.exception("the mount is not well")
+            return False
+        return True
+
+    # Signals.  Handlers run inside the main thread, which may hold any lock: they only start threads.
+
+    def _on_signal(self, number: int) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self._hurry.set()
+            return
+        why = f"{signal.Signals(number).name}: unmounting"
+        threading.Thread(target=self._say_stopping, args=(why,), name="stopping", daemon=True).start()
+
+    def _say_stopping(self, why: str) -> None:
+        log.info("%s", why)
+        self._systemd.stopping(why)
+
+    def _on_hangup(self) -> None:
+        threading.Thread(target=self.reload, name="reload", daemon=True).start()
+
+    def reload(self) -> None:
+        """Read the configuration again and take over what may change in a running mount."""
+        log.info("the configuration is read again")
+        try:
+            self._drive.apply(self._request)
+        except (CliError, OptionError) as error:
+            log.warning("the configuration stays as it was: %s", error)
+
+    # The end
+
+    def _drain_at_end(self) -> None:
+        self._systemd.stopping("sending what is pending")
+        timeout_s = 0.0 if self._hurry.is_set() else self._patience_s
+        self._systemd.extend(timeout_s + 30)
+        said = ""
+
+        def tell(pending: Mapping[str, Any]) -> None:
+            nonlocal said
+            if self._hurry.is_set():
+                raise InterruptedError
+            text = uploads_left(pending)
+            if text != said:
+                said = text
+                log.info("%s", text)
+                self._systemd.notify(STATUS=text)
+
+        try:
+            left = self._drive.sync("", timeout_s, tell).get("pending", {})
+        except InterruptedError:
+            left = self._drive.status().get("pending", {})
+        if left.get("items"):
+            log.warning("%s: kept in %s, sent by the next mount", uploads_left(left), self._request.cache_dir)
+
+    # Commands of the control socket
+
+    def _status(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
+        return {"started": self._started, **self._drive.status()}
+
+    def _sync(self, args: Mapping[str, Any], progress: Progress) -> Any:
+        return self._drive.sync(str(args.get("path", "")), args.get("timeout_s"), progress)
+
+    def _stop(self, args: Mapping[str, Any], progress: Progress) -> Any:
+        timeout_s = args.get("timeout_s")
+        if timeout_s is None:
+            timeout_s = self._request.options.drain_timeout
+        if timeout_s > 0:
+            left = self._drive.sync("", timeout_s, progress).get("pending", {})
+        else:
+            left = self._drive.status().get("pending", {})
+        if args.get("lazy"):
+            self._drive.detach()
+        else:
+            refused = mounts.unmount(self._request.mountpoint)
+            if refused is not None:
+                raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
+        if left.get("items"):
+            self._patience_s = 0.0  # it was waited for; whoever asked is told what is left
+        return {"pending": left}
+
+
+def _users(running: mounts.Running) -> str:
+    """Name a few processes that keep the mount busy, as far as we may see them."""
+    found: list[str] = []
+    for pid in os.listdir("/proc"):
+        if not pid.isdigit() or int(pid) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            links = [f"/proc/{pid}/cwd", *(f"/proc/{pid}/fd/{fd}" for fd in os.listdir(f"/proc/{pid}/fd"))]
+            if any(_inside(os.readlink(link), running.mountpoint) for link in links):
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+                    found.append(f"{file.read().strip()} ({pid})")
+    return f"; in use by {', '.join(found[:5])}" if found else ""
+
+
+def _inside(path: str, mountpoint: str) -> bool:
+    return path == mountpoint or path.startswith(f"{mountpoint}/")

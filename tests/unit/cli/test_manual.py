@@ -1,0 +1,88 @@
+"""Man pages, option lists and completions come from the tables, and are well formed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from boxfs.base.config import table
+from boxfs.cli import manual, service
+from boxfs.cli.main import COMMANDS, cli
+from boxfs.cli.mount import options_help
+
+_ROOT = Path(__file__).parents[3]
+
+
+def test_every_command_can_be_loaded_and_says_what_it_does() -> None:
+    for name, (_, line) in COMMANDS.items():
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, name
+        assert command.help, name
+        assert command.get_short_help_str(limit=200).rstrip(".") == line.rstrip("."), name
+
+
+@pytest.mark.parametrize("name", manual.PAGES)
+def test_every_option_is_in_the_man_page(name: str) -> None:
+    page = manual.page(name)
+    for info in table().values():
+        assert info.spelled.replace("-", "\\-") in page
+
+
+def test_every_option_is_in_the_help_and_nowhere_is_a_default_secret() -> None:
+    for info in table().values():
+        assert info.spelled in options_help()
+
+
+def test_the_list_of_options_in_the_docs_is_the_table() -> None:
+    assert (_ROOT / "docs" / "OPTIONS.md").read_text() == manual.options_document()
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+@pytest.mark.parametrize("name", manual.PAGES)
+def test_groff_has_nothing_to_say_about_the_man_pages(name: str) -> None:
+    done = subprocess.run(
+        ["groff", "-man", "-ww", "-Tutf8", "-Kutf8"],
+        input=manual.page(name),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert "MOUNT" in done.stdout or "REMOTE" in done.stdout
+
+
+def test_a_shell_completes_commands() -> None:
+    environ = {**os.environ, "_BOXFS_COMPLETE": "bash_complete", "COMP_WORDS": "boxfs um", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-m", "boxfs"], env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout == "plain,umount\n"
+
+
+def test_the_unit_is_filled_with_the_program_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = service.filled(service.unit_text(service.UNIT), "/opt/x/bin/boxfs")
+    assert "ExecStart=/opt/x/bin/boxfs mount --foreground %i: %h/Box/%i" in text
+    assert "/usr/bin/boxfs" not in text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    # What is not installed here (the program, the man pages) is no fault of the unit.
+    program = tmp_path / "boxfs"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    units = []
+    for unit in sorted((_ROOT / "systemd").iterdir()):
+        name = unit.name.replace("@.", "@mnt-x.")
+        text = service.filled(unit.read_text(), str(program))
+        copy = tmp_path / name
+        copy.write_text("".join(line for line in text.splitlines(True) if not line.startswith("Documentation=")))
+        units.append(str(copy))
+    assert len(units) == 4
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
+    )
+    ours = [line for line in done.stderr.splitlines() if "boxfs" in line or "mnt-team" in line]
+    assert ours == []
