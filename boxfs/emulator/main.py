@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from boxfs.emulator.faults import FaultPlan
 from boxfs.emulator.server import serve
 from boxfs.emulator.settings import BadSetting, Settings
 
@@ -28,7 +30,11 @@ def parser() -> argparse.ArgumentParser:
         help="a developer token and the user it is for (default dev-token=ada@example.com, bob-token=bob@example.com)",
     )  # fmt: skip
     made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a knob; see --list-knobs")
-    made.add_argument("--settings", type=Path, metavar="FILE", help="knobs as a JSON object")
+    made.add_argument("--settings", type=Path, metavar="FILE", help="knobs, and a list `faults`: TOML or JSON")
+    made.add_argument(
+        "--fault", action="append", default=[], metavar="JSON",
+        help="a line of the fault plan: {\"do\": \"status\", \"status\": 503, \"path\": \"/files/\", \"times\": 2} …",
+    )  # fmt: skip
     made.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate (chain) to serve TLS with")
     made.add_argument("--tls-key", type=Path, metavar="PEM", help="its private key")
     made.add_argument("--list-knobs", action="store_true", help="print all knobs with their defaults and stop")
@@ -43,11 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     options = parser().parse_args(arguments)
     try:
+        settings, faults = _settings(options)
         serve(
             options.data,
             options.host,
             options.port,
-            settings=_settings(options),
+            settings=settings,
+            faults=faults,
             tokens=_tokens(options.token),
             certificate=options.tls_cert,
             key=options.tls_key,
@@ -61,15 +69,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if options.settings:
-        try:
-            found.update(json.loads(options.settings.read_text()))
-        except ValueError as error:
-            raise BadSetting(f"{options.settings} is no JSON object: {error}") from None
+def _settings(options: argparse.Namespace) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """(knobs, faults) of the settings file with those of the command line behind them.  Raises BadSetting."""
+    found = _read(options.settings) if options.settings else {}
+    faults = list(found.pop("faults", []))
     found.update(Settings.parse(assignment) for assignment in options.set)
     Settings().update(found)
+    try:
+        faults += [json.loads(text) for text in options.fault]
+        for fault in faults:
+            FaultPlan().add(fault)
+    except (ValueError, TypeError) as error:
+        raise BadSetting(str(error)) from None
+    return found, faults
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
+    except ValueError as error:
+        raise BadSetting(f"{path}: {error}") from None
+    if not isinstance(found, dict):
+        raise BadSetting(f"{path} holds no table of knobs")
     return found
 
 

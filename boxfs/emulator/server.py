@@ -6,7 +6,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -42,18 +42,22 @@ def serve(
     *,
     settings: Mapping[str, Any] | None = None,
     tokens: Mapping[str, str] | None = None,
+    faults: Sequence[Mapping[str, Any]] = (),
     certificate: Path | None = None,
     key: Path | None = None,
     ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    data: folder that keeps everything.  port 0: a free one.  settings: knobs of the start.  tokens: developer token
-    -> login.  certificate, key: PEM files for TLS.  ready: called with the base URL once requests are answered.
+    data: folder that keeps everything.  port 0: a free one.  settings: knobs of the start.  faults: its fault plan.
+    tokens: developer token -> login.  certificate, key: PEM files for TLS.  ready: called with the base URL once
+    requests are answered.
     Raises OSError where the address is taken or the folder cannot be written, BadSetting.
     """
     sockets = listen(host, port)
     emulator = Emulator(data, settings, tokens)
+    for fault in faults:
+        emulator.plan.add(fault)
     scheme = "https" if certificate else "http"
     url = f"{scheme}://{host if ':' not in host else f'[{host}]'}:{sockets[0].getsockname()[1]}"
     config = uvicorn.Config(
