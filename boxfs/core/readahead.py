@@ -30,6 +30,7 @@ class Sequence:
         self._next: int | None = None
         self._window = 0
         self._grown_at = 0
+        self.from_begin = False  # every read so far was part of one run that began with the file
         self._asked = 0  # invariant: what a run wants below this was asked for
 
     def first_stop(self, start: int, stop: int) -> int:
@@ -43,12 +44,14 @@ class Sequence:
         """Note a read of [start, stop); return what to fetch ahead now."""
         last, self._next = self._next, stop
         if last is None:
+            self.from_begin = start == 0
             if start != 0:
                 return None
             self._window, self._grown_at, self._asked = FIRST, stop, max(stop, FIRST)
             return None
         if not last - SLACK <= start <= last + SLACK:
             self._window = 0
+            self.from_begin = False
             return None
         self._next = max(last, stop)
         if not self._window:

@@ -20,15 +20,14 @@ from boxfs.core.buffers import Buffers
 from boxfs.core.neighbours import Neighbours, Surroundings
 from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence
 from boxfs.core.remote import Download
+from boxfs.core.source import WHOLE, Source
 from boxfs.core.source import FileVersion as FileVersion
-from boxfs.core.source import Source
 from boxfs.core.workers import Workers
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
 
 Progress = Callable[[int, int], None]  # bytes held, bytes in all
 
-WHOLE = 1 * MIB  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
 KEPT_SOURCES = 256
 MOST_ROUNDS = 20
 MOST_THREADS = 64
@@ -173,6 +172,7 @@ class Reading:
                 asked = max(asked, at)
                 if progress is not None:
                     progress(at, version.size)
+            source.check()
             if self._blocks.missing(source.key, version.size, 0, version.size):
                 raise NoSpace("the cache has no room for the file; make cache_size larger or the disk emptier")
         finally:
@@ -223,7 +223,7 @@ class Reading:
             sources = list(self._sources.values())
         for source in sources:
             source.close()
-        self._workers.close()
+        self._workers.close(timeout_s=0.5)
 
 
 class _Reader:
@@ -260,6 +260,8 @@ class _Reader:
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
                 self._want(offset + done, stop)
+        if stop == source.size and self._sequence.from_begin:
+            source.check()
         return done
 
     def _want(self, start: int, stop: int) -> None:

@@ -4,7 +4,8 @@ A *piece* is a range under way from Box: whole blocks in a buffer that fills fro
 bytes arrive; when it is complete it goes to the block cache and leaves memory (or stays a while, where the disk would
 not take it).  A block is in at most one piece, so two readers of it wait for one fetch.
 
-A piece that covers a whole small file is shown to nobody before its sha1 is right.  A piece that makes no progress
+A piece that covers a whole small file is shown to nobody before its sha1 is right; of a larger one, the last bytes
+are not shown to who read all the others (`check`).  A piece that makes no progress
 while somebody waits is begun anew over another connection.  What fails is forgotten: the next read asks again.
 
 Lock: `_changed`, over the table of pieces and their state; local disk is touched under it to see what is cached, the
@@ -20,9 +21,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from boxfs.base.errors import BadReply, Changed, FsError, NotFound, NotReady, RateLimited, Unreachable
+from boxfs.base.errors import (
+    BadReply,
+    Changed,
+    Denied,
+    FsError,
+    NotFound,
+    NotReady,
+    RateLimited,
+    RemoteError,
+    Unreachable,
+)
 from boxfs.base.types import ItemId, VersionId
 from boxfs.core.buffers import Buffers
+from boxfs.core.digest import RunningDigest
 from boxfs.core.remote import Download
 from boxfs.core.workers import Job, Workers
 from boxfs.store.blocks import Blocks, content_key
@@ -31,6 +43,7 @@ from boxfs.store.segment import BLOCK
 log = logging.getLogger(__name__)
 
 SMALL = 2 * BLOCK  # such a piece is a matter of round trips, not of bandwidth: more of them at once
+WHOLE = 1 << 20  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
 
 
@@ -100,10 +113,14 @@ class Source:
         self._memory = memory
         self._stall_s = stall_s
         self._patience_s = patience_s
+        # Small files are checked before anybody sees them.
+        checked_whole = version.size <= WHOLE
+        self._digest = RunningDigest(version.size, version.sha1) if version.sha1 and not checked_whole else None
         self._changed = threading.Condition()
         # guarded by _changed
         self._pieces: dict[int, Piece] = {}  # by number of the block
         self._closed = False
+        self._fetched = False  # since the last check; what the disk had was checked when it came
         self.users = 0  # guarded by Reading's lock
 
     # Reading
@@ -158,7 +175,25 @@ class Source:
                 self._finish(piece, Unreachable("boxfs is being stopped"))
         return stop
 
+    def check(self) -> None:
+        """Raise BadReply where the bytes that came are not those that Box told the sha1 of; then drop them all.
+
+        For who has read all of the version but its last bytes.  Nothing is said where not all of it is at hand.
+        """
+        if self._digest is None or not self._fetched:
+            return
+        right = self._digest.is_right(self.read_ready)
+        if right:
+            self._fetched = False
+        if right is False:
+            log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
+            self._digest.begin_anew()
+            self.forget()
+            self._blocks.evict(self.key)
+            raise BadReply(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
+
     def _begin_locked(self, start: int, stop: int, sticky: bool) -> Piece:
+        self._fetched = True
         piece = Piece(start, stop, sticky=sticky)
         piece.job = Job(lambda: self._fetch(piece, 0), small=stop - start <= SMALL)
         for number in range(start // BLOCK, -(-stop // BLOCK)):
@@ -229,8 +264,10 @@ class Source:
                 error = Changed(f"version {self.version.version_id} is no longer at Box; open the file again")
             except (NotReady, RateLimited) as later:  # read(2) knows no "try again" on a file
                 error = Unreachable(str(later))
-            except FsError as failed:
+            except (Changed, Denied, RemoteError) as failed:
                 error = failed
+            except FsError as failed:  # read(2) would make something else of its errno
+                error = BadReply(str(failed))
             except Exception as defect:
                 log.exception("a download failed in a way nobody foresaw")
                 error = BadReply(f"the download failed: {type(defect).__name__}")
@@ -278,6 +315,8 @@ class Source:
             if error is None:
                 piece.arrived = piece.stop
             self._changed.notify_all()
+        if error is None and piece.buffer is not None and self._digest is not None:
+            self._digest.offer(piece.start, piece.buffer, self.read_ready)
         stored = self._store(piece) if error is None or piece.arrived > piece.start else False
         with self._changed:
             if piece.over():  # dropped meanwhile

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -78,9 +79,10 @@ class Workers:
             self._later.clear()
             self._ready.notify_all()
             threads = list(self._threads)
+        deadline = time.monotonic() + timeout_s
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(timeout_s)
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _next_locked(self) -> Job | None:
         while self._urgent:

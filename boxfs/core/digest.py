@@ -1,0 +1,59 @@
+"""RunningDigest: the sha1 of a version, computed as its bytes come in order.
+
+Box promises no digest of a range, so a range read by itself cannot be checked.  But who reads a file from its begin to
+its end gets the last bytes only when the sha1 of them all is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+STEP = 1 << 20
+
+ReadReady = Callable[[memoryview, int], int]  # copies what is at hand from an offset, returns how many bytes
+
+
+class RunningDigest:
+    def __init__(self, size: int, sha1: str) -> None:
+        self._size = size
+        self._expected = sha1
+        self._lock = threading.Lock()  # held while bytes are hashed, never while anybody waits for Box
+        # guarded by _lock
+        self._sha1 = hashlib.sha1()
+        self._at = 0  # invariant: _sha1 is that of [0, _at)
+
+    def offer(self, start: int, data: bytearray, read_ready: ReadReady) -> None:
+        """[start, start + len(data)) has come: go on with it if it is next, and with what follows it."""
+        if start > self._at or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if start <= self._at < start + len(data):
+                with memoryview(data) as view:
+                    self._sha1.update(view[self._at - start :])
+                self._at = start + len(data)
+            self._go_on(read_ready)
+        finally:
+            self._lock.release()
+
+    def is_right(self, read_ready: ReadReady) -> bool | None:
+        """Return whether the whole has the sha1 that Box told; None where not all of it is at hand."""
+        with self._lock:
+            self._go_on(read_ready)
+            return self._sha1.hexdigest() == self._expected if self._at == self._size else None
+
+    def _go_on(self, read_ready: ReadReady) -> None:
+        buffer = bytearray(min(STEP, self._size - self._at))
+        with memoryview(buffer) as view:
+            while self._at < self._size:
+                count = read_ready(view[: self._size - self._at], self._at)
+                if not count:
+                    return
+                self._sha1.update(view[:count])
+                self._at += count
+
+    def begin_anew(self) -> None:
+        with self._lock:
+            self._sha1 = hashlib.sha1()
+            self._at = 0
