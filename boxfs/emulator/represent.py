@@ -19,6 +19,9 @@ MEMBERS: dict[str, dict[str, Member]] = {kind: {} for kind in KINDS}
 PREFIXES: dict[str, Callable[[Context, Item, Sequence[str]], Any]] = {}
 """Members with dotted names: "metadata" gets all of `metadata.x.y` that were asked, at once."""
 
+ABSENT = object()
+"""What a member gives that is left out of the reply."""
+
 MINI = {
     "folder": "sequence_id name".split(),
     "file": "file_version sequence_id sha1 name".split(),
@@ -89,7 +92,9 @@ def chosen(ctx: Context, item: Item, fields: Sequence[str]) -> dict[str, Any]:
     for name in fields:
         builder = members.get(name)
         if builder is not None:
-            reply[name] = builder(ctx, item)
+            value = builder(ctx, item)
+            if value is not ABSENT:
+                reply[name] = value
         elif "." in name and name.partition(".")[0] in PREFIXES:
             dotted.setdefault(name.partition(".")[0], []).append(name)
     for prefix, names in dotted.items():
@@ -138,7 +143,7 @@ _simple("modified_by", lambda c, i: user_mini(c, i.modified_by))
 _simple("owned_by", lambda c, i: user_mini(c, i.owner))
 _simple("trashed_at", lambda c, i: stamp(c, i.trashed_at))
 _simple("shared_link", lambda _c, _i: None)  # the area of shared links puts its own here
-_simple("tags", lambda _c, i: i.extra.get("tags", []))
+_simple("tags", lambda _c, i: i.extra.get("tags") or ABSENT)
 _simple("collections", lambda _c, _i: [])
 _simple("is_externally_owned", lambda c, i: i.owner != c.user.id, "file", "folder")
 _simple("has_collaborations", lambda _c, _i: False, "file", "folder")

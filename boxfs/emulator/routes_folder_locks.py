@@ -42,7 +42,7 @@ def list_locks(ctx: Context) -> dict[str, Any]:
         raise errors.missing("folder_id")
     folder = ctx.find("folder", ctx.folder_number(ctx.query["folder_id"]))
     _need_owner(ctx, folder)
-    return {"entries": _rows(ctx, "folder=?", folder.number), "limit": 1000, "next_marker": None}
+    return {"entries": _rows(ctx, "folder=?", folder.number), "limit": "1000", "next_marker": None}
 
 
 @routes("DELETE", "/2.0/folder_locks/{lock_id:int}")

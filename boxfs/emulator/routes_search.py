@@ -151,7 +151,6 @@ def recent(ctx: Context) -> dict[str, Any]:
                 "type": "recent_item",
                 "interaction_type": "item_upload" if item.version_number == 1 else "item_modify",
                 "interacted_at": stamp(ctx, item.modified_at),
-                "interaction_shared_link": None,
                 "item": mini(item) if ctx.fields is None else entry(ctx, item, ctx.fields),
             }
         )

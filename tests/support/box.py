@@ -16,10 +16,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import requests
 
@@ -150,15 +150,24 @@ class Box:
     Places are paths ("/Reports/a.txt") or ids; a path is looked up by listing.  Times are RFC 3339 strings.
     """
 
+    watch: ClassVar[Callable[[requests.Response], None] | None] = None
+    """Sees every reply: the tests of the emulator validate them."""
+
     def __init__(self, url: str, token: str = TOKEN) -> None:
         self.url, self.token = url, token
         self.session = requests.Session()
         self.session.trust_env = False  # no proxies, no netrc
         self.session.headers["Authorization"] = f"Bearer {token}"
+        self.session.hooks["response"].append(self._show)
 
     def as_user(self, token: str) -> Box:
         """The same server with another token; close it."""
         return Box(self.url, token)
+
+    @classmethod
+    def _show(cls, reply: requests.Response, **_options: Any) -> None:
+        if cls.watch is not None:
+            cls.watch(reply)
 
     def close(self) -> None:
         self.session.close()
