@@ -1,0 +1,253 @@
+"""OpenFile: the bytes of one inode, as all its handles see them.
+
+Bytes lie in layers: the spool where its extents cover, below it the base (a version at Box) up to `base_size`, zeros
+above that up to `size`.  A file that nobody writes to has no spool: its base is the version that it was opened at, and
+it stays at that version whatever Box does.  A file that was written and uploaded keeps its spool for a while (`uploaded`),
+so that its bytes need not come back over the wire.
+
+What is written is in the spool at once and visible to every handle; the tree (and with it `stat` after a crash) learns
+of it when it is saved: at flush, fsync, the last close, and now and then by the housekeeper.
+
+LOCK.  `lock` guards the fields below it.  It is taken before the tree's lock, and is not held over the network.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from boxfs.base.types import Etag, Ino, Item, ItemId, VersionId
+from boxfs.core.node import Content, Node
+from boxfs.core.reading import VersionReader
+from boxfs.store.extents import Extents
+from boxfs.store.spool import SpoolFile
+
+CLONE_LIMIT = 64 << 20  # a spool that is being sent is copied for a writer up to this size; beyond, the sending yields
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The version below the spool."""
+
+    file_id: ItemId
+    version_id: VersionId
+    size: int
+    sha1: str | None
+
+
+class OpenFile:
+    def __init__(self, node: Node, base: Base | None, base_size: int, etag: Etag | None) -> None:
+        self.ino: Ino = node.ino
+        self.lock = threading.RLock()
+        # Guarded by lock
+        self.node = node  # as it was when opened, or when it lost its name
+        self.unlinked = False  # by this mount: what is written goes nowhere
+        self.base = base
+        self.base_size = base_size  # invariant: <= base.size
+        self.etag = etag  # of the item as of `base`: what an edit that begins now must meet at Box
+        self.size = node.size
+        self.mtime_ns = node.mtime_ns
+        self.ctime_ns = node.ctime_ns
+        self.spool: SpoolFile | None = None
+        self.extents = Extents()
+        self.saved_number: int | None = None  # the spool that the tree's node names
+        self.uploaded: Item | None = None  # the bytes are those of this item's version
+        self.unsaved = False  # invariant: implies spool is not None
+        self.unsaved_since_ns = 0
+        self.sending: list[Sending] = []  # who reads the spool for an upload
+        self.reader: VersionReader | None = None  # of base, opened when first needed
+        # Guarded by the registry's lock (core/openfiles.py)
+        self.handles = 0
+        self.writers = 0
+        self.retired_ns = 0  # since when nobody has it open
+
+    @property
+    def is_dirty(self) -> bool:
+        """The bytes are not (or not known to be) those of a version at Box."""
+        return self.spool is not None and (self.uploaded is None or self.unsaved)
+
+    # Reading
+
+    def read_into(self, buffer: memoryview, offset: int, open_base: Callable[[Base], VersionReader]) -> int:
+        """Fill `buffer` from `offset`; return how many bytes, fewer only at the end.  Raises what reading Box raises."""
+        with self.lock:
+            length = max(0, min(len(buffer), self.size - offset))
+            below: list[tuple[int, int]] = []
+            spool = self.spool
+            if length and spool is None:
+                below.append((offset, offset + length))
+            elif length:
+                assert spool is not None
+                for start, stop, covered in self.extents.split(offset, offset + length):
+                    if covered:
+                        spool.read_into(buffer[start - offset : stop - offset], start)
+                    else:
+                        below.append((start, stop))
+            base_size = self.base_size
+            if below and below[0][0] < base_size:
+                self._open_reader(open_base)
+            reader = self.reader
+        for start, stop in below:
+            edge = max(start, min(stop, base_size))
+            if start < edge:
+                assert reader is not None
+                read_fully(reader, buffer[start - offset : edge - offset], start)
+            if edge < stop:
+                buffer[edge - offset : stop - offset] = bytes(stop - edge)
+        return length
+
+    def _open_reader(self, open_base: Callable[[Base], VersionReader]) -> None:
+        if self.reader is None:
+            assert self.base is not None
+            self.reader = open_base(self.base)
+
+    # Writing; all with the lock held
+
+    def write(self, data: memoryview, offset: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
+        """Raises NoSpace."""
+        spool = self.begin_edit(new_spool, now_ns)
+        spool.write(data, offset)
+        stop = offset + len(data)
+        self.extents.add(offset, stop)
+        self.size = max(self.size, stop)
+        self.mtime_ns = self.ctime_ns = now_ns
+
+    def truncate(self, size: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
+        if size == 0 and self.spool is not None and self.spool.number == self.saved_number:
+            # Closed bytes stay as they are until what replaces them is saved.
+            self._replace_spool(new_spool())
+        self.begin_edit(new_spool, now_ns)
+        self.extents.cut(size)
+        self.base_size = min(self.base_size, size)
+        self.size = size
+        self.mtime_ns = self.ctime_ns = now_ns
+
+    def begin_edit(self, new_spool: Callable[[], SpoolFile], now_ns: int) -> SpoolFile:
+        """Have a spool file that may be written to.  Raises NoSpace."""
+        if self.spool is None:
+            self.spool = new_spool()
+            self.extents = Extents()
+        elif self.sending:
+            self._leave_to_sender(new_spool)
+        if not self.unsaved:
+            self.unsaved = True
+            self.unsaved_since_ns = now_ns
+        assert self.spool is not None
+        return self.spool
+
+    def _leave_to_sender(self, new_spool: Callable[[], SpoolFile]) -> None:
+        """The spool is being sent: go on with a copy of it, or where that is too much, stop the sending."""
+        assert self.spool is not None
+        if self.extents.total <= CLONE_LIMIT:
+            copy = new_spool()
+            self.spool.copy_to(copy, self.extents)
+            self._replace_spool(copy)
+        else:
+            for sending in self.sending:
+                sending.stale = True
+            self.sending = []
+
+    def _replace_spool(self, new: SpoolFile) -> None:
+        assert self.spool is not None
+        if not self.sending:
+            self.spool.close()
+        else:
+            self.sending[-1].owned.append(self.spool)
+            self.sending = []
+        self.spool = new
+
+    # What the tree is told
+
+    def content(self, held: Content | None) -> Content:
+        """Return what the node is to hold.  held: what it holds now."""
+        assert self.spool is not None
+        base = self.base if self.base_size else None
+        ours = held is not None and held.spool == self.saved_number
+        file_id = base.file_id if base is not None else None
+        return Content(
+            self.spool.number,
+            held.edit + 1 if held is not None else 1,
+            base.version_id if base is not None else None,
+            self.base_size if base is not None else 0,
+            held.base_etag if held is not None and ours else self.etag,
+            None if file_id is None or file_id == self.node.item_id else file_id,
+        )
+
+    def close(self) -> None:
+        """Give back descriptors; the bytes stay readable."""
+        if self.spool is not None and not self.sending:
+            self.spool.close()
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+
+
+class Sending:
+    """A source for an upload: the bytes of one edit, unchanged until `close` (or `stale`: then they have changed).
+
+    Reading at any place gives all that was asked for.  The base is read through the block cache.
+    """
+
+    def __init__(self, file: OpenFile, edit: int, open_base: Callable[[Base], VersionReader]) -> None:
+        """With file.lock held."""
+        self.ino = file.ino
+        self.edit = edit
+        self.size = file.size
+        self.mtime_ns = file.mtime_ns
+        self.base = file.base if file.base_size else None
+        self.extents = file.extents.copy()
+        self.stale = False
+        self.owned: list[SpoolFile] = []  # to be closed with this, as the file has left them
+        self._file = file
+        self._base_size = file.base_size
+        self._open_base = open_base
+        self._spool = file.spool
+        self._reader: VersionReader | None = None
+        self._lock = threading.Lock()  # guards _reader
+        file.sending.append(self)
+
+    @property
+    def is_copy(self) -> bool:
+        """The bytes are exactly those of `base`: Box could copy them."""
+        return self.base is not None and not self.extents and self.size == self._base_size == self.base.size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return the bytes of [offset, offset + size), cut at the end.  Raises what reading Box raises."""
+        size = max(0, min(size, self.size - offset))
+        out = bytearray(size)
+        view = memoryview(out)
+        for start, stop, covered in self.extents.split(offset, offset + size):
+            if covered:
+                assert self._spool is not None
+                self._spool.read_into(view[start - offset : stop - offset], start)
+            elif start < self._base_size:
+                read_fully(self._base_reader(), view[start - offset : min(stop, self._base_size) - offset], start)
+        return bytes(out)
+
+    def _base_reader(self) -> VersionReader:
+        with self._lock:
+            if self._reader is None:
+                assert self.base is not None
+                self._reader = self._open_base(self.base)
+            return self._reader
+
+    def close(self) -> None:
+        with self._file.lock:
+            if self in self._file.sending:
+                self._file.sending.remove(self)
+                if not self._file.handles and not self._file.sending:
+                    self._file.close()
+            for spool in self.owned:
+                spool.close()
+        if self._reader is not None:
+            self._reader.close()
+
+
+def read_fully(reader: VersionReader, buffer: memoryview, offset: int) -> None:
+    done = 0
+    while done < len(buffer):
+        got = reader.read_into(buffer[done:], offset + done)
+        if got <= 0:
+            raise EOFError(f"version {reader.version.version_id} ended at {offset + done}")
+        done += got

@@ -1,0 +1,171 @@
+"""Spool: local bytes that Box has not got, one numbered sparse file for each edited file.
+
+A spool file by itself says nothing: its extents, kept beside the row that names it, say which of its ranges hold bytes
+of the file.  What lies outside them is meaningless, whatever the disk has there.  So truncating and growing a file again
+needs no write, and a file that was never written to needs none on disk.
+
+Numbers only grow and are never used twice while the process lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from boxfs.base.errors import FsError, NoSpace
+from boxfs.store.extents import Extents
+
+_COPY_CHUNK = 1 << 20
+
+
+def disk_error(error: OSError, what: Path) -> FsError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"the disk that holds {what} is full")
+    return FsError(f"{what} cannot be used: {error.strerror}")
+
+
+class Spool:
+    def __init__(self, folder: Path) -> None:
+        """Open or make the folder.  Raises NoSpace, FsError."""
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._last = max((int(name) for name in os.listdir(folder) if name.isdigit()), default=0)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        self._lock = threading.Lock()  # guards _last
+
+    def path(self, number: int) -> Path:
+        return self.folder / str(number)
+
+    def new(self, at_least: int = 0) -> SpoolFile:
+        """Return a spool file under a number that was never used; nothing is on disk yet."""
+        with self._lock:
+            self._last = max(self._last, at_least) + 1
+            return SpoolFile(self, self._last)
+
+    def file(self, number: int) -> SpoolFile:
+        """Return a spool file that may be on disk."""
+        with self._lock:
+            self._last = max(self._last, number)
+        return SpoolFile(self, number)
+
+    def remove(self, number: int) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(number))
+
+    def sweep(self, keep: Iterable[int]) -> list[int]:
+        """Remove the files that no row names, left by a crash; return their numbers."""
+        kept = set(keep)
+        gone = [int(name) for name in os.listdir(self.folder) if name.isdigit() and int(name) not in kept]
+        for number in gone:
+            self.remove(number)
+        return gone
+
+    def sync_names(self) -> None:
+        """Make the files' own names survive a power cut."""
+        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+class SpoolFile:
+    """One file of the spool.  Its descriptor is opened when first needed.  Writers guard it with a lock of their own."""
+
+    def __init__(self, spool: Spool, number: int) -> None:
+        self.number = number
+        self._spool = spool
+        self._fd = -1
+        self._named = False  # its name in the folder is known to be on disk
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """Write all of `data`.  Raises NoSpace with an unknown part of it written."""
+        fd = self._open()
+        try:
+            done = os.pwrite(fd, data, offset)
+            while done < len(data):
+                done += os.pwrite(fd, data[done:], offset + done)
+        except OSError as error:
+            raise disk_error(error, self._spool.path(self.number)) from error
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill the buffer; what the disk has not is zeros."""
+        fd = self._open(create=False)
+        done = 0
+        if fd >= 0:
+            while done < len(buffer):
+                got = os.preadv(fd, [buffer[done:]], offset + done)
+                if got == 0:
+                    break
+                done += got
+        if done < len(buffer):
+            buffer[done:] = bytes(len(buffer) - done)
+
+    def reserve(self, offset: int, length: int) -> None:
+        """Take room on the disk for a range.  Raises NoSpace."""
+        try:
+            os.posix_fallocate(self._open(), offset, length)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise disk_error(error, self._spool.path(self.number)) from error
+
+    def cut(self, size: int) -> None:
+        """Give back the room beyond `size`, if the file is longer."""
+        fd = self._open(create=False)
+        if fd >= 0 and os.fstat(fd).st_size > size:
+            os.ftruncate(fd, size)
+
+    def copy_to(self, other: SpoolFile, extents: Extents) -> None:
+        """Copy ranges to the same places of another spool file, by the file system's own means where it has them."""
+        if not extents:
+            return
+        source, target = self._open(), other._open()
+        try:
+            for start, stop in extents:
+                while start < stop:
+                    start += _copied(source, target, start, min(stop - start, 1 << 30)) or stop - start
+        except OSError as error:
+            raise disk_error(error, self._spool.path(other.number)) from error
+
+    def sync(self) -> None:
+        """Make what was written survive a power cut, the name included.  Waits for the disk."""
+        fd = self._open(create=False)
+        if fd < 0:
+            return
+        os.fdatasync(fd)
+        if not self._named:
+            self._spool.sync_names()
+            self._named = True
+
+    def _open(self, *, create: bool = True) -> int:
+        if self._fd < 0:
+            try:
+                flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+                self._fd = os.open(self._spool.path(self.number), flags, 0o600)
+            except FileNotFoundError:
+                return -1
+            except OSError as error:
+                raise disk_error(error, self._spool.path(self.number)) from error
+        return self._fd
+
+
+def _copied(source: int, target: int, offset: int, length: int) -> int:
+    """Copy some bytes at `offset`; return how many, 0 at the end of the source."""
+    try:
+        return os.copy_file_range(source, target, length, offset, offset)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+    data = os.pread(source, min(length, _COPY_CHUNK), offset)
+    return os.pwrite(target, data, offset) if data else 0
