@@ -2,8 +2,8 @@
 
 Bytes lie in layers: the spool where its extents cover, below it the base (a version at Box) up to `base_size`, zeros
 above that up to `size`.  A file that nobody writes to has no spool: its base is the version that it was opened at, and
-it stays at that version whatever Box does.  A file that was written and uploaded keeps its spool for a while (`uploaded`),
-so that its bytes need not come back over the wire.
+it stays at that version whatever Box does.  A file that was written and uploaded keeps its spool for a while
+(`uploaded`), so that its bytes need not come back over the wire.
 
 What is written is in the spool at once and visible to every handle; the tree (and with it `stat` after a crash) learns
 of it when it is saved: at flush, fsync, the last close, and now and then by the housekeeper.
@@ -14,7 +14,7 @@ LOCK.  `lock` guards the fields below it.  It is taken before the tree's lock, a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from boxfs.base.types import Etag, Ino, Item, ItemId, VersionId
@@ -23,6 +23,7 @@ from boxfs.core.reading import VersionReader
 from boxfs.store.extents import Extents
 from boxfs.store.spool import SpoolFile
 
+ZEROS = 1 << 20
 CLONE_LIMIT = 64 << 20  # a spool that is being sent is copied for a writer up to this size; beyond, the sending yields
 
 
@@ -39,6 +40,7 @@ class Base:
 class OpenFile:
     def __init__(self, node: Node, base: Base | None, base_size: int, etag: Etag | None) -> None:
         self.ino: Ino = node.ino
+        self.static: bytes | None = None  # all that it reads as (a web link)
         self.lock = threading.RLock()
         # Guarded by lock
         self.node = node  # as it was when opened, or when it lost its name
@@ -70,7 +72,14 @@ class OpenFile:
     # Reading
 
     def read_into(self, buffer: memoryview, offset: int, open_base: Callable[[Base], VersionReader]) -> int:
-        """Fill `buffer` from `offset`; return how many bytes, fewer only at the end.  Raises what reading Box raises."""
+        """Fill `buffer` from `offset`; return how many bytes, fewer only at the end.
+
+        Raises what reading Box raises.
+        """
+        if self.static is not None:
+            piece = self.static[offset : offset + len(buffer)]
+            buffer[: len(piece)] = piece
+            return len(piece)
         with self.lock:
             length = max(0, min(len(buffer), self.size - offset))
             below: list[tuple[int, int]] = []
@@ -123,6 +132,52 @@ class OpenFile:
         self.size = size
         self.mtime_ns = self.ctime_ns = now_ns
 
+    def grow(self, size: int, now_ns: int) -> None:
+        """Have at least `size` bytes; an edit has begun."""
+        if size > self.size:
+            self.size = size
+            self.mtime_ns = self.ctime_ns = now_ns
+
+    def reserve(self, offset: int, length: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
+        """Take room on the disk for a range that is to be written.  Raises NoSpace."""
+        self.begin_edit(new_spool, now_ns).reserve(offset, length)
+
+    def zero(self, start: int, stop: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
+        """Have zeros in [start, stop), as far as the file goes.  Raises NoSpace."""
+        spool = self.begin_edit(new_spool, now_ns)
+        stop = min(stop, self.size)
+        self.extents.remove(start, stop)
+        covered = min(stop, self.base_size)  # zeros must lie over what the base has
+        zeros = memoryview(bytes(min(ZEROS, max(0, covered - start))))
+        while start < covered:
+            piece = zeros[: covered - start]
+            spool.write(piece, start)
+            self.extents.add(start, start + len(piece))
+            start += len(piece)
+        self.mtime_ns = self.ctime_ns = now_ns
+
+    def stand_on(self, base: Base, now_ns: int) -> None:
+        """Become a copy of a version at Box; an edit has begun, and the file is empty."""
+        if self.reader is not None:
+            self.reader.close()
+            self.reader = None
+        self.base = base
+        self.base_size = self.size = base.size
+        self.extents = Extents()
+        self.mtime_ns = self.ctime_ns = now_ns
+
+    def pieces(self, offset: int) -> Iterator[tuple[int, int, bool]]:
+        """Yield [start, stop) and whether it is data, from `offset` to the end; pieces of one kind may touch."""
+        if self.spool is None:
+            yield offset, self.size, True
+            return
+        for start, stop, covered in self.extents.split(offset, self.size):
+            edge = stop if covered else max(start, min(stop, self.base_size))
+            if start < edge:
+                yield start, edge, True
+            if edge < stop:
+                yield edge, stop, False
+
     def begin_edit(self, new_spool: Callable[[], SpoolFile], now_ns: int) -> SpoolFile:
         """Have a spool file that may be written to.  Raises NoSpace."""
         if self.spool is None:
@@ -159,20 +214,33 @@ class OpenFile:
 
     # What the tree is told
 
-    def content(self, held: Content | None) -> Content:
-        """Return what the node is to hold.  held: what it holds now."""
+    def content(self, node: Node) -> Content:
+        """Return what the node is to hold."""
         assert self.spool is not None
         base = self.base if self.base_size else None
-        ours = held is not None and held.spool == self.saved_number
+        held, remote = node.content, node.remote
+        if held is not None:
+            etag = held.base_etag
+        elif remote is not None and remote.version_id is not None and remote.version_id == self.version_id:
+            etag = remote.etag  # it may have been renamed since, which is no conflict
+        else:
+            etag = self.etag
         file_id = base.file_id if base is not None else None
         return Content(
             self.spool.number,
             held.edit + 1 if held is not None else 1,
             base.version_id if base is not None else None,
             self.base_size if base is not None else 0,
-            held.base_etag if held is not None and ours else self.etag,
-            None if file_id is None or file_id == self.node.item_id else file_id,
+            etag,
+            None if file_id is None or file_id == node.item_id else file_id,
         )
+
+    @property
+    def version_id(self) -> VersionId | None:
+        """The version that the bytes were when they were last known to be at Box."""
+        if self.uploaded is not None:
+            return self.uploaded.version_id
+        return self.base.version_id if self.base is not None else None
 
     def close(self) -> None:
         """Give back descriptors; the bytes stay readable."""
@@ -189,7 +257,13 @@ class Sending:
     Reading at any place gives all that was asked for.  The base is read through the block cache.
     """
 
-    def __init__(self, file: OpenFile, edit: int, open_base: Callable[[Base], VersionReader]) -> None:
+    def __init__(
+        self,
+        file: OpenFile,
+        edit: int,
+        open_base: Callable[[Base], VersionReader],
+        finish: Callable[[Sending], None],
+    ) -> None:
         """With file.lock held."""
         self.ino = file.ino
         self.edit = edit
@@ -199,10 +273,13 @@ class Sending:
         self.extents = file.extents.copy()
         self.stale = False
         self.owned: list[SpoolFile] = []  # to be closed with this, as the file has left them
-        self._file = file
+        self.file = file
+        self._finish = finish
         self._base_size = file.base_size
         self._open_base = open_base
+        assert file.spool is not None
         self._spool = file.spool
+        self.number = file.spool.number
         self._reader: VersionReader | None = None
         self._lock = threading.Lock()  # guards _reader
         file.sending.append(self)
@@ -219,7 +296,6 @@ class Sending:
         view = memoryview(out)
         for start, stop, covered in self.extents.split(offset, offset + size):
             if covered:
-                assert self._spool is not None
                 self._spool.read_into(view[start - offset : stop - offset], start)
             elif start < self._base_size:
                 read_fully(self._base_reader(), view[start - offset : min(stop, self._base_size) - offset], start)
@@ -233,15 +309,10 @@ class Sending:
             return self._reader
 
     def close(self) -> None:
-        with self._file.lock:
-            if self in self._file.sending:
-                self._file.sending.remove(self)
-                if not self._file.handles and not self._file.sending:
-                    self._file.close()
-            for spool in self.owned:
-                spool.close()
+        self._finish(self)
         if self._reader is not None:
             self._reader.close()
+            self._reader = None
 
 
 def read_fully(reader: VersionReader, buffer: memoryview, offset: int) -> None:

@@ -373,6 +373,8 @@ class Tree:
 
     def _undo(self, change: Change) -> None:
         self.records.rollback()
+        for step in reversed(change.undo):
+            step()
         if change.touched:
             self._drop_caches()
             self._next_ino = self._reserved_ino = 0
@@ -411,6 +413,7 @@ class Change:
         self.dirty: dict[Ino, Node | None] = {}  # the part of it that is not in SQLite yet
         self.notes: list[Callable[[Watcher], None]] = []
         self.after: list[Callable[[], None]] = []  # run after the commit, with no lock held
+        self.undo: list[Callable[[], None]] = []  # run where the change fails, with the lock held
         self._began = False
         self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 

@@ -1,8 +1,8 @@
 """Spool: local bytes that Box has not got, one numbered sparse file for each edited file.
 
-A spool file by itself says nothing: its extents, kept beside the row that names it, say which of its ranges hold bytes
-of the file.  What lies outside them is meaningless, whatever the disk has there.  So truncating and growing a file again
-needs no write, and a file that was never written to needs none on disk.
+A spool file by itself says nothing: its extents, kept beside the row that names it, say which of its ranges hold
+bytes of the file.  What lies outside them is meaningless, whatever the disk has there.  So truncating and growing a
+file again needs no write, and a file that was never written to needs none on disk.
 
 Numbers only grow and are never used twice while the process lives.
 """
@@ -76,7 +76,7 @@ class Spool:
 
 
 class SpoolFile:
-    """One file of the spool.  Its descriptor is opened when first needed.  Writers guard it with a lock of their own."""
+    """One file of the spool.  Its descriptor is opened when first needed.  Who writes guards it with a lock."""
 
     def __init__(self, spool: Spool, number: int) -> None:
         self.number = number
@@ -100,17 +100,14 @@ class SpoolFile:
             raise disk_error(error, self._spool.path(self.number)) from error
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
-        """Fill the buffer; what the disk has not is zeros."""
+        """Fill the buffer.  Raises FsError where the file ends before: bytes that were there are lost."""
         fd = self._open(create=False)
         done = 0
-        if fd >= 0:
-            while done < len(buffer):
-                got = os.preadv(fd, [buffer[done:]], offset + done)
-                if got == 0:
-                    break
-                done += got
-        if done < len(buffer):
-            buffer[done:] = bytes(len(buffer) - done)
+        while done < len(buffer):
+            got = os.preadv(fd, [buffer[done:]], offset + done) if fd >= 0 else 0
+            if got == 0:
+                raise FsError(f"{self._spool.path(self.number)} has lost its bytes from {offset + done} on")
+            done += got
 
     def reserve(self, offset: int, length: int) -> None:
         """Take room on the disk for a range.  Raises NoSpace."""
@@ -137,6 +134,13 @@ class SpoolFile:
                     start += _copied(source, target, start, min(stop - start, 1 << 30)) or stop - start
         except OSError as error:
             raise disk_error(error, self._spool.path(other.number)) from error
+
+    def size(self) -> int:
+        """Return how long the file on disk is; 0 where there is none."""
+        try:
+            return self._spool.path(self.number).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def sync(self) -> None:
         """Make what was written survive a power cut, the name included.  Waits for the disk."""

@@ -1,0 +1,94 @@
+"""Identity follows the name: a new file under a name that Box knows becomes the next version of that item.
+
+That is how programs save: they write a temporary file and rename it over (rsync, LibreOffice, git), or move the old one
+to a backup and write anew (vim, emacs), or remove and create.  Box's file must keep its id, versions, shared link,
+comments and collaborators through all of these, so the item goes from the inode that had the name to the one that has
+it now (docs/SEMANTICS.md has the table).  Nothing is sent here: only who stands for which item is changed.
+
+What gave its item away and is still shown (a backup that stays) becomes a new file whose bytes are the version that it
+showed; if the file that took the item is removed again, it gets the item back.
+
+All functions run inside a change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from boxfs.base.types import Ino, ItemId, Kind
+from boxfs.core.node import Content, Node
+from boxfs.core.tree import Change
+from boxfs.core.wanted import box_name
+from boxfs.store.spool import Spool
+
+
+class Identities:
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._lent: dict[ItemId, Ino] = {}  # who gave an item away and is still shown; guarded by the tree's lock
+
+    def claim(self, change: Change, node: Node) -> Node:
+        """Return the node with the item that Box has under its name, if an inode that left the name holds that.
+
+        node: a regular file that Box never had, with content, in its new place; not put yet.
+        """
+        parent = change.node(node.parent) if node.parent is not None else None
+        if parent is None or parent.item_id is None:
+            return node
+        old = change.tree.vacated(parent.item_id, box_name(node))
+        if old is None or old.ino == node.ino or not is_regular(old):
+            return node
+        return self.hand_over(change, old, node)
+
+    def hand_over(self, change: Change, old: Node, new: Node) -> Node:
+        """Return `new` with the item of `old`; what `old` is without it is put.
+
+        old: a regular file of Box's.  new: has content, and no item.  It is left to the caller to put it.
+        """
+        remote = old.remote
+        assert remote is not None
+        assert new.content is not None
+        etag = remote.etag if old.content is None else old.content.base_etag
+        if old.parent is None:
+            change.remove(old.ino)
+        else:
+            content = old.content
+            if content is None:
+                content = Content(self._spool.new().number, 1, remote.version_id, remote.size or 0, None, remote.id)
+                self._lent[remote.id] = old.ino
+            elif content.base is not None:
+                content = replace(content, base_etag=None, base_file=content.base_file or remote.id)
+            else:
+                content = replace(content, base_etag=None)
+            change.put(replace(old, remote=None, content=content))
+        content = replace(new.content, base_etag=etag)
+        if content.base is not None and content.base == remote.version_id and content.base_file == remote.id:
+            content = replace(content, base_file=None)
+            if content.base_size == new.size == remote.size and not change.tree.records.spool(content.spool):
+                return replace(new, remote=remote, content=None)  # the backup came back untouched
+        return replace(new, remote=remote, content=content)
+
+    def give_back(self, change: Change, node: Node) -> bool:
+        """Where the node, which is about to be removed, took its item from a file that is still shown and untouched,
+        return the item to that; tell whether it was so.
+        """
+        remote = node.remote
+        lender = change.node(self._lent.pop(remote.id, Ino(-1))) if remote is not None else None
+        if remote is None or lender is None or lender.remote is not None or lender.content is None:
+            return False
+        content = lender.content
+        untouched = (
+            content.base_file == remote.id
+            and content.base == remote.version_id
+            and content.base_size == lender.size == remote.size
+            and not change.tree.records.spool(content.spool)
+        )
+        if lender.parent is None or not untouched:
+            return False
+        change.remove(node.ino)
+        change.put(replace(lender, remote=remote, content=None))
+        return True
+
+
+def is_regular(node: Node) -> bool:
+    return node.kind is Kind.FILE and not node.kind_bits

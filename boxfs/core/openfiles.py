@@ -1,0 +1,469 @@
+"""OpenFiles: which inodes are open, what they hold that the tree does not know yet, and what becomes of spool files.
+
+Of each inode one `OpenFile` is the current one: new handles share it, so that they see each other's writes.  When Box's
+version moves on, handles that only read keep theirs, and new ones get a new one.
+
+LOCK.  `_lock` guards the tables; it is taken before a file's lock, which is taken before the tree's.  `_uses_lock` is a
+leaf: it guards the counts of who needs a spool file.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from boxfs.base.errors import FsError, NotFound
+from boxfs.base.types import ROOT_INO, Ino, Item, ItemId, Kind, VersionId
+from boxfs.core.node import Node
+from boxfs.core.openfile import Base, OpenFile, Sending
+from boxfs.core.reading import VersionReader
+from boxfs.core.shown import link_text
+from boxfs.core.tree import Change, Tree
+from boxfs.store.extents import Extents
+from boxfs.store.spool import Spool, SpoolFile
+
+log = logging.getLogger(__name__)
+
+SECOND = 1_000_000_000
+SAVE_AFTER_NS = 5 * SECOND  # what a long-open file holds is saved so often, so that a crash costs little
+RETIRED_BYTES = 256 << 20  # spools that are kept after their upload, so that nothing need be fetched
+
+
+class Opens(Protocol):
+    """The part of `Reading` that is needed here."""
+
+    def open(self, file_id: ItemId, version_id: VersionId, size: int, sha1: str | None) -> VersionReader: ...
+
+
+class OpenFiles:
+    def __init__(self, tree: Tree, spool: Spool, reading: Opens) -> None:
+        self._tree = tree
+        self._spool = spool
+        self._reading = reading
+        self._young_ns = int(tree.options.young_s * SECOND)
+        self._lock = threading.RLock()
+        self._current: dict[Ino, OpenFile] = {}  # guarded by _lock for writing
+        self._open: dict[Ino, int] = {}  # handles by inode; guarded by _lock for writing
+        self._writing: dict[Ino, int] = {}
+        self._retired: dict[Ino, OpenFile] = {}  # oldest first; guarded by _lock
+        self._born: dict[ItemId, int] = {}  # items made by our own uploads, and when; oldest first
+        self._uses_lock = threading.Lock()
+        self._uses: dict[int, int] = {}  # of spool numbers; guarded by _uses_lock
+        self._named: set[int] = tree.records.spools_of_nodes()  # by a row; guarded by _uses_lock
+        self._doomed: set[int] = set()  # in use, but named by no row any more; guarded by _uses_lock
+        # Called with no lock held when a file's bytes have just been uploaded and are still here.
+        self.on_cached: Callable[[OpenFile], None] = lambda _file: None
+        tree.on_uploaded = self._uploaded
+        tree.on_spool_free = self._spool_free
+        tree.held_inos = lambda: self._open
+
+    # Asked by others
+
+    def is_open(self, ino: Ino) -> bool:
+        return ino in self._open
+
+    def has_writer(self, ino: Ino) -> bool:
+        return ino in self._writing
+
+    def live(self, ino: Ino) -> OpenFile | None:
+        """Return the current open file of an inode, also one that nobody has open just now."""
+        return self._current.get(ino)
+
+    def sending(self, ino: Ino) -> Sending:
+        """Return the bytes of a node that is to be uploaded, as they are now; to be closed.
+
+        `edit` is what the upload acknowledges.  Writers go on meanwhile: they do not change what is read here, but for
+        files so large that they are not copied; then `stale` turns true and the upload is to be given up.
+        Raises NotFound where the inode has no content to be sent.
+        """
+        with self._lock:
+            node = self._tree.node(ino)
+            file = self._current.get(ino)
+            if file is None or not file.is_dirty:
+                if node is None or node.content is None:
+                    raise NotFound(f"inode {ino} has nothing to send")
+                file = self._for(node)
+            with file.lock:
+                if file.unsaved:
+                    self.save(file)
+                node = self._tree.node(file.ino)
+                if node is None or node.content is None or file.spool is None:
+                    raise NotFound(f"inode {ino} has nothing to send")
+                if node.kind_bits:
+                    file.size = 0  # a link, fifo or device is an empty file at Box
+                self._hold(file.spool.number)
+                return Sending(file, node.content.edit, self.open_base, self._sent)
+
+    def _sent(self, sending: Sending) -> None:
+        file = sending.file
+        with self._lock, file.lock:
+            if sending in file.sending:
+                file.sending.remove(sending)
+            for spool in sending.owned:
+                spool.close()
+            if not file.handles and not file.sending:
+                if self._current.get(file.ino) is file and file.uploaded is None:
+                    del self._current[file.ino]
+                    self._drop(file)
+                else:
+                    file.close()
+        self._let_go(sending.number)
+
+    def born_ns(self, item_id: ItemId) -> int | None:
+        """Return when an upload of ours made the item, if that was lately."""
+        return self._born.get(item_id)
+
+    # Opening
+
+    def open(self, ino: Ino, *, writing: bool) -> OpenFile:
+        """Raises NotFound."""
+        with self._lock:
+            file = self._current.get(ino)
+            with self._tree.lock:
+                node = self._tree.node(ino)
+                if file is None or not self._serves(file, node):
+                    if node is None:
+                        raise NotFound(f"inode {ino} is gone")
+                    file = self._for(node)
+            self._count(file, writing)
+            return file
+
+    def created(self, node: Node, spool: SpoolFile) -> OpenFile:
+        """Open a file that was just made, for writing.  spool: from `new_spool`."""
+        file = OpenFile(node, None, 0, None)
+        file.spool = spool
+        file.saved_number = spool.number
+        with self._uses_lock:
+            self._named.add(spool.number)
+        with self._lock:
+            self._current[node.ino] = file
+            self._count(file, True)
+        return file
+
+    def _count(self, file: OpenFile, writing: bool) -> None:
+        file.handles += 1
+        file.retired_ns = 0
+        self._retired.pop(file.ino, None)
+        self._open[file.ino] = self._open.get(file.ino, 0) + 1
+        if writing:
+            file.writers += 1
+            self._writing[file.ino] = self._writing.get(file.ino, 0) + 1
+
+    def move_handle(self, file: OpenFile, to: OpenFile, *, writing: bool) -> None:
+        """A handle goes on with another open file of the same inode."""
+        with self._lock:
+            to.handles += 1
+            file.handles -= 1
+            if writing:
+                to.writers += 1
+                file.writers -= 1
+            if not file.handles:
+                with file.lock:
+                    self._drop(file)
+
+    def release(self, file: OpenFile, *, writing: bool) -> None:
+        """Forget one handle.  What it wrote has been saved by its flush; else it is now."""
+        with self._lock:
+            ino = file.ino
+            file.handles -= 1
+            _less(self._open, ino)
+            if writing:
+                file.writers -= 1
+                _less(self._writing, ino)
+            if file.handles:
+                return
+            with file.lock:
+                try:
+                    if file.unsaved:
+                        self.save(file)
+                finally:
+                    if self._current.get(file.ino) is not file:
+                        self._drop(file)
+                    elif file.uploaded is not None and file.spool is not None and not file.unlinked:
+                        self._retire(file)
+                    else:
+                        del self._current[file.ino]
+                        self._drop(file)
+
+    def _serves(self, file: OpenFile, node: Node | None) -> bool:
+        """Tell whether a new handle of the node may share the open file."""
+        if file.unlinked or node is None:
+            return file.handles > 0
+        if file.unsaved and file.saved_number is None:
+            return True
+        if node.content is not None:
+            return file.saved_number == node.content.spool
+        if file.saved_number is not None:
+            return False  # its content was given to another inode
+        shown = node.remote.version_id if node.remote is not None else None
+        if file.spool is not None:
+            return file.uploaded is not None and file.uploaded.version_id == shown
+        return file.static is None and file.base is not None and file.base.version_id == shown
+
+    def _for(self, node: Node) -> OpenFile:
+        """Make the node's open file the current one.  With the lock held."""
+        remote, content = node.remote, node.content
+        base: Base | None = None
+        if content is not None and content.base is not None:
+            file_id = content.base_file or (remote.id if remote is not None else None)
+            assert file_id is not None
+            same = remote is not None and remote.id == file_id and remote.version_id == content.base
+            size = (remote.size or 0) if same and remote is not None else content.base_size
+            base = Base(file_id, content.base, size, remote.sha1 if same and remote is not None else None)
+        elif content is None and remote is not None and remote.version_id is not None and remote.size:
+            base = Base(remote.id, remote.version_id, remote.size, remote.sha1)
+        base_size = content.base_size if content is not None else (base.size if base is not None else 0)
+        file = OpenFile(node, base, base_size, remote.etag if remote is not None else None)
+        if content is not None:
+            file.spool = self._spool.file(content.spool)
+            file.saved_number = content.spool
+            file.extents = Extents.from_text(self._tree.records.spool(content.spool) or "")
+            self._hold(content.spool)
+        elif node.kind is Kind.WEB_LINK and remote is not None:
+            file.static = link_text(remote)
+        elif base is not None:
+            file.size = base.size
+        before = self._current.get(node.ino)
+        self._current[node.ino] = file
+        if before is not None and not before.handles:
+            self._retired.pop(node.ino, None)
+            self._drop(before)
+        return file
+
+    # Saving
+
+    def save(self, file: OpenFile) -> None:
+        """Tell the tree what was written.  Raises NoSpace; nothing is lost then, the file stays unsaved."""
+        with file.lock:
+            if not file.unsaved or file.unlinked:
+                file.unsaved = False
+                return
+            assert file.spool is not None
+            with self._tree.change() as change:
+                node = None if file.unlinked else self._owner(file) or self._raised(file)
+                if node is None:
+                    file.unlinked = True
+                    file.unsaved = False
+                    return
+                content = file.content(node)
+                now = self._tree.clock()
+                change.run(self._tree.records.save_spool, content.spool, file.extents.to_text())
+                file.node = change.put(
+                    replace(
+                        node,
+                        content=content,
+                        size=file.size,
+                        mtime_ns=file.mtime_ns,
+                        ctime_ns=max(file.ctime_ns, node.ctime_ns),
+                        changed_ns=now,
+                        attempts=0,
+                        not_before_ns=0,
+                        error=None,
+                    )
+                )
+            with self._uses_lock:
+                self._named.add(content.spool)
+                self._doomed.discard(content.spool)
+            file.saved_number = content.spool
+            file.uploaded = None
+            file.unsaved = False
+
+    def _owner(self, file: OpenFile) -> Node | None:
+        """Return the node that the file's bytes belong to: its own, or that which its content was given to."""
+        node = self._tree.node(file.ino)
+        if file.saved_number is not None and (
+            node is None or node.content is None or node.content.spool != file.saved_number
+        ):
+            for other in self._tree.pending():
+                if other.content is not None and other.content.spool == file.saved_number:
+                    file.ino = other.ino
+                    return other
+        return node if node is not None and node.parent is not None else None
+
+    def _raised(self, file: OpenFile) -> Node | None:
+        """Return a new node for bytes whose file Box has taken away while they were being written."""
+        last = file.node
+        if last.parent is None or self._tree.node(last.ino) is not None:
+            return None
+        parent = self._tree.node(last.parent)
+        if parent is None or (parent.parent is None and parent.ino != ROOT_INO):
+            return None
+        if self._tree.holder(parent.ino, last.name) is not None:
+            return None
+        file.etag = None
+        return replace(last, remote=None, content=None)
+
+    def revive(self, change: Change, file: OpenFile, node: Node) -> Node:
+        """Return the node with the uploaded file's bytes as content to be sent.  With the file's lock held."""
+        assert file.spool is not None
+        number = file.spool.number
+        change.run(self._tree.records.save_spool, number, file.extents.to_text())
+        with self._uses_lock:
+            self._named.add(number)
+            self._doomed.discard(number)
+        content = file.content(node)
+        file.saved_number = number
+        file.uploaded = None
+        return replace(node, content=content, size=file.size)
+
+    def save_old(self, now_ns: int) -> None:
+        """Save what long-open files hold.  Never raises; the next flush tells the writer what is wrong."""
+        for file in list(self._current.values()):
+            if file.unsaved and now_ns - file.unsaved_since_ns > SAVE_AFTER_NS:
+                try:
+                    self.save(file)
+                except FsError as error:
+                    log.warning("what was written to %s cannot be recorded: %s", file.node.name, error)
+
+    # After an upload
+
+    def _uploaded(self, node: Node, item: Item, extents: str) -> None:
+        """The bytes of node.content are at Box as the version of `item`."""
+        content = node.content
+        assert content is not None
+        with self._lock:
+            if node.remote is None:
+                self._born[item.id] = self._tree.clock()
+                while len(self._born) > 10_000:
+                    del self._born[next(iter(self._born))]
+            file = self._current.get(node.ino)
+            if file is None:
+                file = OpenFile(node, None, 0, item.etag)
+                file.spool = self._spool.file(content.spool)
+                file.extents = Extents.from_text(extents)
+                if content.base is not None:
+                    file_id = content.base_file or item.id
+                    file.base = Base(file_id, content.base, content.base_size, None)
+                    file.base_size = content.base_size
+                self._hold(content.spool)
+                self._current[node.ino] = file
+            with file.lock:
+                if file.saved_number == content.spool or not file.handles:
+                    file.saved_number = None
+                    file.etag = item.etag
+                    file.uploaded = item
+                if not file.handles and not file.unsaved:
+                    self._retire(file)
+        if file.uploaded is item and not file.unsaved:
+            self.on_cached(file)
+
+    def _retire(self, file: OpenFile) -> None:
+        """Keep the bytes of an uploaded file for a while.  With the lock and the file's held."""
+        file.close()
+        file.retired_ns = self._tree.clock()
+        self._retired.pop(file.ino, None)
+        self._retired[file.ino] = file
+        total = sum(one.size for one in self._retired.values())
+        while total > RETIRED_BYTES and self._retired:
+            total -= next(iter(self._retired.values())).size
+            self._drop_retired(next(iter(self._retired)))
+
+    def drop_retired(self, now_ns: int) -> None:
+        with self._lock:
+            for ino, file in list(self._retired.items()):
+                if now_ns - file.retired_ns > self._young_ns:
+                    self._drop_retired(ino)
+            for item_id, born in list(self._born.items()):
+                if now_ns - born <= self._young_ns:
+                    break
+                del self._born[item_id]
+
+    def _drop_retired(self, ino: Ino) -> None:
+        file = self._retired.pop(ino)
+        if self._current.get(ino) is file:
+            del self._current[ino]
+        self._drop(file)
+
+    # Names that go
+
+    def unlink(self, change: Change, node: Node, now_ns: int) -> None:
+        """The mount shows the inode no more: what is written to it from now on goes nowhere."""
+        file = self._current.get(node.ino)
+        if file is None:
+            return
+        before = file.node
+        file.node = replace(node, parent=None, ctime_ns=now_ns)
+        file.unlinked = True  # without the file's lock: who saves looks again with the tree's
+
+        def undo() -> None:
+            file.unlinked = False
+            file.node = before
+
+        change.undo.append(undo)
+        change.after.append(lambda: self._unlinked(file))
+
+    def _unlinked(self, file: OpenFile) -> None:
+        node = file.node
+        with self._lock:
+            if not file.handles:
+                self._retired.pop(node.ino, None)
+                if self._current.get(node.ino) is file:
+                    del self._current[node.ino]
+                self._drop(file)
+
+    # Spool files
+
+    def open_base(self, base: Base) -> VersionReader:
+        return self._reading.open(base.file_id, base.version_id, base.size, base.sha1)
+
+    def new_spool(self) -> SpoolFile:
+        spool = self._spool.new()
+        self._hold(spool.number)
+        return spool
+
+    @contextmanager
+    def editing(self, file: OpenFile) -> Iterator[None]:
+        """With the file's lock: a change of the bytes, after which a spool that was left behind is let go."""
+        with file.lock:
+            before = file.spool
+            try:
+                yield
+            finally:
+                if before is not None and file.spool is not before:
+                    # The row still names it until the next save: only then may it go.
+                    self._let_go(before.number)
+
+    def let_go(self, spool: SpoolFile) -> None:
+        """Undo `new_spool`."""
+        self._let_go(spool.number)
+
+    def _drop(self, file: OpenFile) -> None:
+        file.close()
+        if file.spool is not None:
+            self._let_go(file.spool.number)
+
+    def _hold(self, number: int) -> None:
+        with self._uses_lock:
+            self._uses[number] = self._uses.get(number, 0) + 1
+
+    def _let_go(self, number: int) -> None:
+        with self._uses_lock:
+            left = self._uses.get(number, 0) - 1
+            if left > 0:
+                self._uses[number] = left
+                return
+            self._uses.pop(number, None)
+            doomed = number in self._doomed or number not in self._named
+            self._doomed.discard(number)
+        if doomed:
+            self._spool.remove(number)
+
+    def _spool_free(self, number: int) -> None:
+        with self._uses_lock:
+            self._named.discard(number)
+            if number in self._uses:
+                self._doomed.add(number)
+                return
+        self._spool.remove(number)
+
+
+def _less(counts: dict[Ino, int], ino: Ino) -> None:
+    left = counts.get(ino, 0) - 1
+    if left > 0:
+        counts[ino] = left
+    else:
+        counts.pop(ino, None)

@@ -1,0 +1,45 @@
+"""Recovery: what a process finds of the one before it, made whole before the first call is answered.
+
+- Spool files that no row names are remains of files that were never closed: they go.
+- A spool file that is shorter than its extents lost bytes in a power cut, before they were fsynced.  What was never
+  promised is not sent: a file that Box has goes back to Box's version, a new one ends where its bytes end.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from boxfs.core.tree import Tree
+from boxfs.store.extents import Extents
+from boxfs.store.spool import Spool
+
+log = logging.getLogger(__name__)
+
+
+def recover(tree: Tree, spool: Spool) -> None:
+    named = tree.records.spools_of_nodes()
+    swept = spool.sweep(named)
+    if swept:
+        log.info("removed %d unfinished files of the last run", len(swept))
+    stray = tree.records.spool_numbers() - named
+    with tree.change() as change:
+        for number in stray:
+            change.run(tree.records.drop_spool, number)
+        for node in tree.pending():
+            content = node.content
+            if content is None:
+                continue
+            extents = Extents.from_text(tree.records.spool(content.spool) or "")
+            held = spool.file(content.spool).size()
+            if extents.stop <= held:
+                continue
+            path = tree.path(node.ino) or node.name
+            if node.remote is not None and not node.remote.trashed and node.parent is not None:
+                log.warning("%s: what was written before the power cut is lost; Box's version stands", path)
+                change.put(replace(node, content=None, size=node.remote.size or 0, error=None))
+            else:
+                log.warning("%s: its end was lost in the power cut", path)
+                extents.cut(held)
+                change.run(tree.records.save_spool, content.spool, extents.to_text())
+                change.put(replace(node, size=max(extents.stop, content.base_size)))
