@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support import certificates
-from tests.support.island import Island, NoIsland
+from tests.support.island import PATIENCE_S, Island, NoIsland
 
 pytestmark = pytest.mark.slow
 HOSTS = ("api.box.com", "upload.box.com", "account.box.com", "dl.boxcloud.com")
@@ -153,6 +154,10 @@ def test_rclone_mounts(rclone: Rclone, tmp_path: Path) -> None:
         assert rclone.island.run("cat", place / "mounted/f") == "seen"
         rclone.island.run("sh", "-c", f"echo written > '{place}/mounted/g' && mkdir '{place}/mounted/d'")
         assert rclone.island.run("ls", place / "mounted").split() == ["d", "f", "g"]
+        deadline = time.monotonic() + PATIENCE_S
+        while "/mounted/g" not in rclone.tree():  # rclone writes back after the close
+            assert time.monotonic() < deadline, "rclone did not write back"
+            time.sleep(0.1)
     finally:
         rclone.island.run("umount", place)
     assert rclone.tree()["/mounted/g"]["sha1"] == sha1(b"written\n")
