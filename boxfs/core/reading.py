@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -190,6 +190,13 @@ class Reading:
 
     def unpin(self, version: FileVersion) -> None:
         self._blocks.unpin(version.key)
+
+    def unpin_others(self, versions: Iterable[FileVersion]) -> None:
+        """Unpin all but these."""
+        kept = {version.key for version in versions}
+        for key in self._blocks.pins():
+            if key not in kept:
+                self._blocks.unpin(key)
 
     def evict(self, version: FileVersion) -> int:
         """Drop what the cache holds of the version (pinned or not); return the bytes freed."""

@@ -238,6 +238,11 @@ class Blocks:
         with self._lock:
             self._usage.pin(key, False)
 
+    def pins(self) -> list[str]:
+        """Return the keys of all pinned versions."""
+        with self._lock:
+            return self._usage.pins()
+
     def close(self) -> None:
         with self._lock:
             if self._closed:

@@ -121,6 +121,11 @@ class Usage:
         self._write("INSERT OR IGNORE INTO pin VALUES (?)" if pinned else "DELETE FROM pin WHERE key = ?", [(key,)])
         self._write("UPDATE segment SET pinned = ? WHERE key = ?", [(int(pinned), key)])
 
+    def pins(self) -> list[str]:
+        with contextlib.suppress(sqlite3.DatabaseError):
+            return [row[0] for row in self._db.execute("SELECT key FROM pin")]
+        return []
+
     def found(self, on_disk: Iterable[tuple[str, int, int, float]]) -> None:
         """Correct the numbers by what is on disk: (key, number, bytes, used_s).
 
