@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.support.box import Box, EmulatorProcess
+from tests.support.mounting import Mounted
 
 # The same examples in every run, on every machine: a test that is green stays green.  BOXFS_FUZZ=1 looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
@@ -30,3 +33,27 @@ def box(emulator: EmulatorProcess) -> Iterator[Box]:
     client.reset()
     yield client
     client.close()
+
+
+@pytest.fixture
+def mount(box: Box, tmp_path: Path) -> Iterator[Callable[..., Mounted]]:
+    """Make mounts of the account, each with a home of its own, ready; arguments as of Mounted.  All are cleaned up."""
+    made: list[Mounted] = []
+
+    def make(name: str = "", **arguments: Any) -> Mounted:
+        home = tmp_path / (name or f"mount{len(made)}")
+        home.mkdir(exist_ok=True)
+        made.append(Mounted(box.url, home, **{**arguments, "start": False}))
+        if arguments.get("start", True):
+            made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def mounted(mount: Callable[..., Mounted]) -> Mounted:
+    """A mount of the whole account."""
+    return mount()

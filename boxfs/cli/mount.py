@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,13 @@ class Request:
     mountpoint: Path
     cache_dir: Path
     settings: Settings
+    words: tuple[str, ...] = ()
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def again(self) -> Request:
+        """Return the request as it would be now: files and environment are read anew.  Raises CliError, OptionError."""
+        found = settings.gather(self.remote.account, self.mountpoint, self.words, self.flags)
+        return replace(self, settings=_absolute(found))
 
     @property
     def options(self) -> Options:
@@ -46,9 +53,16 @@ def request_of(first: str, second: str | None, words: tuple[str, ...], flags: di
             )
     assert remote_text is not None
     remote = parse_remote(remote_text)
-    found = settings.gather(remote.account, mountpoint, words, flags)
+    found = _absolute(settings.gather(remote.account, mountpoint, words, flags))
     cache_dir = found.options.cache_dir or places.default_cache_dir(found.options.api_url, str(remote))
-    return Request(remote, mountpoint, Path(os.path.abspath(cache_dir)), found)
+    return Request(remote, mountpoint, Path(os.path.abspath(cache_dir)), found, words, flags)
+
+
+def _absolute(found: Settings) -> Settings:
+    """A mount in the background goes to /: paths must mean the same there."""
+    if found.options.token_file is None:
+        return found
+    return replace(found, options=replace(found.options, token_file=Path(os.path.abspath(found.options.token_file))))
 
 
 def options_help() -> str:

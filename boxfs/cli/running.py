@@ -16,19 +16,21 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import click
 
 from boxfs.base.errors import FsError
 from boxfs.base.option import OptionError
-from boxfs.cli import logs, mounts
+from boxfs.cli import logs, mounts, places, settings
 from boxfs.cli.control import Command, ControlServer, Progress
 from boxfs.cli.exits import CliError, Exit, exit_code_of
 from boxfs.cli.mount import Request
 from boxfs.cli.preflight import CacheFolder, check_fuse, check_mountpoint
 from boxfs.cli.progress import uploads_left
 from boxfs.cli.ready import Parent, Systemd
+from boxfs.cli.watching import Watching
 from boxfs.fuse.session import Hooks
 
 log = logging.getLogger("boxfs.mount")
@@ -46,8 +48,14 @@ class Drive(Protocol):
     def status(self) -> dict[str, Any]:
         """What `boxfs status --json` shows; `pending` has items, bytes, failed."""
 
-    def sync(self, path: str, timeout_s: float | None, tell: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-        """Send what is pending below `path` now; return {"pending": …, "problems": [{"path", "error"}]}."""
+    def send(
+        self,
+        path: str,
+        timeout_s: float | None,
+        tell: Callable[[Mapping[str, Any]], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """Send what is pending below `path` now; return {"pending": …, "problems": [{"path", "error"}], "why": …}."""
 
     def commands(self) -> Mapping[str, Command]:
         """Further commands of the control socket."""
@@ -65,6 +73,8 @@ def run_mount(request: Request) -> int:
         with contextlib.ExitStack() as cleanup:
             check_fuse()
             check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
+            if parent.waits:
+                os.chdir("/")  # keeps no other file system busy
             cache = CacheFolder(request.cache_dir)
             cleanup.callback(cache.close)
             logs.start_logging(cache.path, request.options.log_level, to_stderr=not parent.waits)
@@ -105,6 +115,7 @@ class MountProcess:
         commands: dict[str, Command] = {"status": self._status, "sync": self._sync, "stop": self._stop}
         socket = mounts.socket_path(request.mountpoint)
         self._control = ControlServer(socket, {**drive.commands(), **commands})
+        self._watching = Watching(self._watched(), lambda _path: self.reload())
         self._running = mounts.Running(
             mountpoint=str(request.mountpoint),
             remote=str(request.remote),
@@ -116,6 +127,7 @@ class MountProcess:
 
     def run(self) -> int:
         self._control.start()
+        self._watching.start()
         record = mounts.register(self._running)
         hooks = Hooks(
             on_ready=self._on_ready,
@@ -129,10 +141,17 @@ class MountProcess:
             # The record first: a status asked from here on finds no mount, rather than one that does not answer.
             with contextlib.suppress(OSError):
                 record.unlink()
+            self._watching.close()
             self._systemd.close()
             self._control.close()
         log.info("unmounted %s", self._request.mountpoint)
         return code
+
+    def _watched(self) -> list[Path]:
+        """Files whose change means a new configuration or new credentials."""
+        files = places.config_files()
+        files += [settings.accounts_folder() / f"{self._request.remote.account}{end}" for end in (".json", ".tokens")]
+        return files + ([self._request.options.token_file] if self._request.options.token_file else [])
 
     def _on_ready(self) -> None:
         where = f"{self._request.remote} at {self._request.mountpoint}"
@@ -172,6 +191,7 @@ class MountProcess:
         """Read the configuration again and take over what may change in a running mount."""
         log.info("the configuration is read again")
         try:
+            self._request = self._request.again()
             self._drive.apply(self._request)
         except (CliError, OptionError) as error:
             log.warning("the configuration stays as it was: %s", error)
@@ -186,18 +206,13 @@ class MountProcess:
 
         def tell(pending: Mapping[str, Any]) -> None:
             nonlocal said
-            if self._hurry.is_set():
-                raise InterruptedError
             text = uploads_left(pending)
             if text != said:
                 said = text
                 log.info("%s", text)
                 self._systemd.notify(STATUS=text)
 
-        try:
-            left = self._drive.sync("", timeout_s, tell).get("pending", {})
-        except InterruptedError:
-            left = self._drive.status().get("pending", {})
+        left = self._drive.send("", timeout_s, tell, self._hurry.is_set).get("pending", {})
         if left.get("items"):
             log.warning("%s: kept in %s, sent by the next mount", uploads_left(left), self._request.cache_dir)
 
@@ -207,14 +222,14 @@ class MountProcess:
         return {"started": self._started, **self._drive.status()}
 
     def _sync(self, args: Mapping[str, Any], progress: Progress) -> Any:
-        return self._drive.sync(str(args.get("path", "")), args.get("timeout_s"), progress)
+        return self._drive.send(str(args.get("path", "")), args.get("timeout_s"), progress)
 
     def _stop(self, args: Mapping[str, Any], progress: Progress) -> Any:
         timeout_s = args.get("timeout_s")
         if timeout_s is None:
             timeout_s = self._request.options.drain_timeout
         if timeout_s > 0:
-            left = self._drive.sync("", timeout_s, progress).get("pending", {})
+            left = self._drive.send("", timeout_s, progress).get("pending", {})
         else:
             left = self._drive.status().get("pending", {})
         if args.get("lazy"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ def ask(running: mounts.Running) -> dict[str, Any]:
     return {**known, **answer}
 
 
+def _budget(calls: Mapping[str, Any]) -> str:
+    return f" of {calls['budget']}" if calls.get("budget") else ""
+
+
 def describe(status: dict[str, Any]) -> list[str]:
     """Return the lines that a person reads of one mount."""
     lines = [f"{status['remote']} at {status['mountpoint']}: {status['state']}"]
@@ -78,7 +83,7 @@ def describe(status: dict[str, Any]) -> list[str]:
         say("heard", f"{format_seconds(max(0.0, time.time() - status['last_event_s']))} ago")
     if "calls" in status:
         calls = status["calls"]
-        say("calls", ", ".join(f"{calls[name]} {name}" for name in sorted(calls)) if calls else "none yet")
+        say("calls", f"{calls['total']} since the start, {calls['month']} this month{_budget(calls)}")
     for problem in status.get("problems", ()):
         say("problem", f"{problem.get('path', '')}: {problem.get('error', '')}")
     for error in status.get("errors", ()):

@@ -47,7 +47,7 @@ def command(path: str | None, timeout: str | None, quiet: bool) -> int:
         line = StatusLine()
 
         def show(progress: Any, running: mounts.Running = running, line: StatusLine = line) -> None:
-            if not quiet:
+            if not quiet and progress.get("items"):
                 line.show(f"{running.mountpoint}: {uploads_left(progress)}")
 
         try:

@@ -50,7 +50,7 @@ def stop(running: mounts.Running, timeout_s: float | None, *, lazy: bool, quiet:
     process = _pidfd(running.pid)
 
     def show(progress: Any) -> None:
-        if not quiet:
+        if not quiet and progress.get("items"):
             line.show(f"{running.mountpoint}: {uploads_left(progress)}")
 
     try:

@@ -1,13 +1,232 @@
-"""Puts a mount together: transport, BoxDrive, file system, kernel session.  The only place that knows them all."""
+"""Puts a mount together: transport, BoxDrive, file system, kernel session.  The only place that knows them all.
+
+    requests <- CallCounter <- Session (rate, retry, login) <- BoxDrive
+    CACHE_DIR/state (Records), spool (Spool), blocks (Blocks) <- Tree, Reading, FileSystem, Sync <- fuse Session
+
+What is opened is closed in the opposite order, also where a later part cannot be opened.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
-from boxfs.cli.exits import CliError
+from boxfs import __version__
+from boxfs.api.auth import Auth
+from boxfs.api.drive import BoxDrive
+from boxfs.api.http import Timeouts
+from boxfs.api.retry import Backoff
+from boxfs.api.transport import RequestsTransport
+from boxfs.base.config import Options
+from boxfs.base.types import Ino
+from boxfs.cli import logs
+from boxfs.cli.begin import Start, begin
+from boxfs.cli.control import Command
+from boxfs.cli.counting import CallCounter
+from boxfs.cli.credentials import auth_for
 from boxfs.cli.mount import Request
-from boxfs.cli.running import Drive
+from boxfs.cli.served import Served
+from boxfs.core.filesystem import FileSystem
+from boxfs.core.incoming import Incoming
+from boxfs.core.node import Node
+from boxfs.core.options import CoreOptions
+from boxfs.core.outgoing import OpenContents
+from boxfs.core.reading import Reading, ReadingOptions
+from boxfs.core.status import Progress, State
+from boxfs.core.surroundings import TreeSurroundings
+from boxfs.core.sync import Sync
+from boxfs.core.tree import Tree
+from boxfs.fuse.options import MountOptions
+from boxfs.fuse.session import Hooks, Session
+from boxfs.store.blocks import Blocks
+from boxfs.store.records import Records
+from boxfs.store.spool import Spool
+
+# A start waits for one answer of Box; it then goes on with what is cached, or tells that it cannot.
+_START_TIMEOUTS = Timeouts(connect_s=5, read_s=15)
+_START_BACKOFF = Backoff(attempts=2)
+_STOP_TIMEOUT_S = 10.0
 
 
-def build(request: Request, cache_dir: Path) -> Drive:
-    raise CliError(f"the file system is not there yet ({request.remote}, {cache_dir})")
+def core_options(options: Options) -> CoreOptions:
+    fmask, dmask = options.masks()
+    return CoreOptions(
+        uid=os.geteuid() if options.uid is None else options.uid,
+        gid=os.getegid() if options.gid is None else options.gid,
+        fmask=fmask,
+        dmask=dmask,
+        read_only=options.ro,
+        attributes=cast(Any, options.attributes),
+        case=cast(Any, options.case),
+        settle_s=options.settle,
+        fsync=cast(Any, options.fsync),
+        sync_on_close=options.sync,
+        host=options.host or socket.gethostname().partition(".")[0] or "localhost",
+        boxlock=options.boxlock,
+    )
+
+
+def mount_options(request: Request) -> MountOptions:
+    options = request.options
+    return MountOptions(
+        fsname=options.fsname or str(request.remote),
+        allow_other=options.allow_other,
+        default_permissions=options.default_permissions,
+        read_only=options.ro,
+        nonempty=options.nonempty,
+        extra=(*options.kernel, *(("allow_root",) if options.allow_root else ())),
+        xattr=not options.noxattr,
+        workers=options.workers,
+    )
+
+
+def build(request: Request, cache_dir: Path) -> MountedDrive:
+    """Open everything that a mount stands on.  Raises CliError, FsError with the reason why it cannot."""
+    with contextlib.ExitStack() as opened:
+        drive = MountedDrive(request, cache_dir, opened)
+        drive.closing = opened.pop_all()
+        return drive
+
+
+class MountedDrive:
+    """The Drive of `running.py`."""
+
+    closing: contextlib.ExitStack
+
+    def __init__(self, request: Request, cache_dir: Path, opened: contextlib.ExitStack) -> None:
+        # Constants
+        self.mountpoint = str(request.mountpoint)
+        self._cache_dir = cache_dir
+        # Mutable state: replaced as a whole by `apply`
+        self._request = request
+        # Dependencies, from the network inwards
+        options = request.options
+        auth = auth_for(request.remote.account, options)
+        api_url, upload_url = options.endpoints()
+        self._known = begin_quickly(request, auth, cache_dir)
+        transport = RequestsTransport(timeouts=Timeouts(read_s=options.timeout), user_agent=f"boxfs/{__version__}")
+        self.counter = CallCounter(transport, cache_dir / "calls.json")
+        self.box = BoxDrive(auth, api_url=api_url, upload_url=upload_url, transport=self.counter)
+        opened.callback(self.box.close)
+        self.records = Records(cache_dir / "state")
+        opened.callback(self.records.close)
+        self.blocks = Blocks(cache_dir / "blocks", options.cache_size)
+        opened.callback(self.blocks.close)
+        self.reading = Reading(
+            self.box, self.blocks, ReadingOptions(downloads=options.downloads, patience_s=options.timeout)
+        )
+        opened.callback(self.reading.close)
+        self.tree = Tree(self.records, core_options(options), root_folder=self._known.root)
+        self.reading.watch(TreeSurroundings(self.tree))
+        lists = LaterLists()
+        self.files = FileSystem(self.tree, Spool(cache_dir / "spool"), self.reading, lists, self.box.account)
+        self.sync = Sync(
+            self.tree,
+            self.box,
+            OpenContents(self.files.files),
+            settle_s=lambda: self._request.options.settle,
+            uploads=options.uploads,
+        )
+        lists.incoming = self.sync.incoming
+        self.files.barrier = self.sync.upload_now
+        self.files.is_uploading = self.sync.incoming.memory.busy.__contains__
+        self._session: Session | None = None
+        self._served = Served(self)
+
+    # The Drive
+
+    def serve(self, hooks: Hooks) -> int:
+        """Threads start here: whoever forks does it before."""
+        self.files.start()
+        self.sync.start()
+        self._session = Session(self.files, self.mountpoint, mount_options(self._request), hooks)
+        return self._session.run()
+
+    def detach(self) -> None:
+        if self._session is not None:
+            self._session.detach()
+
+    def status(self) -> dict[str, Any]:
+        found = self.sync.status()
+        state = "online" if found.online else "offline"
+        return {
+            "state": state,
+            "account": {"id": self._known.account_id, "name": self._known.name, "login": self._known.login},
+            "pending": {"items": found.pending_count, "bytes": found.pending_bytes, "failed": found.errors},
+            "uploading": [
+                {"path": one.path, "bytes": one.size, "sent": one.sent}
+                for one in found.pending
+                if one.state is State.UPLOADING
+            ],
+            "problems": [
+                {"path": one.path, "error": one.error, "attempts": one.attempts, "retry_s": one.retry_ns / 1e9}
+                for one in found.pending
+                if one.error is not None
+            ],
+            "cache": {"bytes": self.blocks.used_bytes, "limit": self.blocks.limit_bytes},
+            "last_event_s": None if found.last_event_ns is None else found.last_event_ns / 1e9,
+            "stale_folders": found.stale_folders,
+            "errors": [text for text in (found.why_offline, found.listening_error) if text],
+            "next_try_s": found.next_try_ns / 1e9 if not found.online else None,
+            "calls": {**self.counter.told(), "budget": self._request.options.call_budget},
+        }
+
+    def send(
+        self,
+        path: str,
+        timeout_s: float | None,
+        tell: Callable[[Mapping[str, Any]], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        def told(now: Progress) -> None:
+            tell({"items": now.left, "bytes": now.left_bytes, "failed": now.failed, "why": now.why_waiting})
+
+        ino = self._served.ino_of(path) if path else None
+        end = self.sync.barrier(ino, timeout_s=timeout_s, progress=told, stopped=stopped)
+        left = {
+            "items": len(end.left),
+            "bytes": sum(one.size - one.sent for one in end.left),
+            "failed": sum(one.error is not None for one in end.left),
+        }
+        problems = [{"path": one.path, "error": one.error} for one in end.left if one.error is not None]
+        return {"pending": left, "problems": problems, "why": end.why}
+
+    def commands(self) -> Mapping[str, Command]:
+        return self._served.commands()
+
+    def apply(self, request: Request) -> None:
+        self._request = request
+        logs.set_level(request.options.log_level)
+        self.blocks.set_limit(request.options.cache_size)
+        if not self.sync.gateway.state.online:
+            self.sync.gateway.retry()  # a new token, perhaps: do not wait for the next attempt's time
+
+    def close(self) -> None:
+        """The order: no new work, then what runs ends, then what it stood on is closed."""
+        self.sync.stop(_STOP_TIMEOUT_S)
+        self.files.stop()
+        self.closing.close()
+
+
+class LaterLists:
+    """The file system lists folders through Sync, which is built on the file system: the knot is tied here."""
+
+    incoming: Incoming
+
+    def list_folder(self, ino: Ino, *, background: bool = False) -> Node:
+        return self.incoming.list_folder(ino, background=background)
+
+
+def begin_quickly(request: Request, auth: Auth, cache_dir: Path) -> Start:
+    """The questions of the start, over a connection that gives up soon."""
+    api_url, upload_url = request.options.endpoints()
+    transport = RequestsTransport(timeouts=_START_TIMEOUTS, user_agent=f"boxfs/{__version__}")
+    box = BoxDrive(auth, api_url=api_url, upload_url=upload_url, transport=transport, backoff=_START_BACKOFF)
+    try:
+        return begin(request, box, cache_dir)
+    finally:
+        box.close()
