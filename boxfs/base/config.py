@@ -42,9 +42,7 @@ class Options:
         env="BOXFS_UPLOAD_URL",
         flag="--upload-url",
     )
-    token: str = option(
-        "", "a ready access token", group="server", env="BOXFS_TOKEN", flag="--token", secret=True
-    )
+    token: str = option("", "a ready access token", group="server", env="BOXFS_TOKEN", flag="--token", secret=True)
     token_file: Path | None = option(
         None, "a file whose first line is the access token; read again when it changes", group="server", live=True
     )

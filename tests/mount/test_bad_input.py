@@ -19,7 +19,7 @@ def _unmounted(box: Box, home: Path) -> Mounted:
 
 
 def _refused(m: Mounted, *arguments: str, code: int, message: str, **env: str) -> None:
-    done = m.run("mount", "--cache-dir", str(m.cache_dir), *arguments, **env)
+    done = m.run("mount", "--cache-dir", str(m.cache_dir), *arguments, env=env)
     assert done.returncode == code, (done.returncode, done.stderr)
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr

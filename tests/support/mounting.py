@@ -142,14 +142,16 @@ class Mounted:
 
     # The commands of a user
 
-    def run(self, *arguments: str, timeout_s: float = 120.0, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run `boxfs ARGUMENTS` in the same surroundings."""
+    def run(
+        self, *arguments: str, env: Mapping[str, str] | None = None, timeout_s: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `boxfs ARGUMENTS` in the same surroundings, with `env` on top."""
         return subprocess.run(
             [sys.executable, "-m", "boxfs", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            env={**self.env, **env},
+            env={**self.env, **(env or {})},
             timeout=timeout_s,
             check=False,
         )
