@@ -35,7 +35,16 @@ class Loopback:
                 if urlsplit(self.path).path != (parts.path or "/"):
                     self.send_error(404)  # the browser's favicon.ico
                     return
-                self._say(*outer._take(f"{redirect_uri}?{urlsplit(self.path).query}", finish))
+                result: str | FsError
+                try:
+                    result = finish(f"{redirect_uri}?{urlsplit(self.path).query}")
+                except FsError as error:
+                    result = error
+                try:
+                    self._say(*_told(result))
+                finally:
+                    # Last, since the program may end as soon as it knows: the page must be out by then.
+                    outer._results.put(result)
 
             def _say(self, status: int, title: str, text: str) -> None:
                 body = _PAGE.format(title=html.escape(title), text=html.escape(text)).encode()
@@ -55,15 +64,6 @@ class Loopback:
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="login", daemon=True)
 
-    def _take(self, url: str, finish: Callable[[str], str]) -> tuple[int, str, str]:
-        try:
-            who = finish(url)
-        except FsError as error:
-            self._results.put(error)
-            return 400, "The login did not work", f"{error}. You can close this page and try again in the terminal."
-        self._results.put(who)
-        return 200, "You are logged in", f"boxfs now works with the Box account of {who}. You can close this page."
-
     def wait(self, timeout_s: float) -> str | None:
         """Return who logged in, None after `timeout_s` seconds.  Raises what `finish` raised."""
         self._thread.start()
@@ -78,3 +78,10 @@ class Loopback:
         if isinstance(result, FsError):
             raise result
         return result
+
+
+def _told(result: str | FsError) -> tuple[int, str, str]:
+    """Return status, title and text of the page."""
+    if isinstance(result, FsError):
+        return 400, "The login did not work", f"{result}. You can close this page and try again in the terminal."
+    return 200, "You are logged in", f"boxfs now works with the Box account of {result}. You can close this page."
