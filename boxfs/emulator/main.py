@@ -12,7 +12,7 @@ from typing import Any
 
 from boxfs.emulator.faults import FaultPlan
 from boxfs.emulator.server import serve
-from boxfs.emulator.settings import BadSetting, Settings
+from boxfs.emulator.settings import BadSetting, Settings, described
 
 READY = "boxfs emulator ready: "
 
@@ -44,8 +44,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     if "--list-knobs" in arguments:
-        for name, value in Settings().as_dict().items():
-            print(f"{name}={value}")
+        for name, (_group, default, meaning) in described().items():
+            print(f"{name}={default}\n    {meaning}")
         return 0
     options = parser().parse_args(arguments)
     try:

@@ -23,7 +23,6 @@ CREATE TABLE IF NOT EXISTS favorites (
 """
 FAVORITES = "1"
 _WORD = re.compile(r"\w+")
-_MAX_OFFSET = 10_000
 
 
 @routes("GET", "/2.0/search")
@@ -35,8 +34,10 @@ def search(ctx: Context) -> dict[str, Any]:
     if query.get("scope", "user_content") == "enterprise_content" and not ctx.user.extra.get("role") == "admin":
         raise ApiError(403, "forbidden", "enterprise_content wants an administrator")
     limit, offset = max(1, ctx.number("limit", 30, 200)), ctx.number("offset", 0)
-    if offset > _MAX_OFFSET:
-        raise errors.bad_request("offset", f"Invalid value '{offset}'. Offset must not exceed {_MAX_OFFSET}")
+    if offset > ctx.settings.max_offset:
+        raise errors.bad_request(
+            "offset", f"Invalid value '{offset}'. Offset must not exceed {ctx.settings.max_offset}"
+        )
     found = [item for item in _visible(ctx) if _wanted(ctx, item, text)]
     if query.get("sort") == "modified_at":
         found.sort(key=lambda item: item.modified_at, reverse=query.get("direction", "DESC").upper() != "ASC")

@@ -6,7 +6,10 @@ line, a settings file or the admin endpoint says, checks names and types, and ch
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +25,7 @@ class Settings:
     space_amount: int = 10_737_418_240
     """Quota of each user in bytes; `storage_limit_exceeded` beyond it."""
     max_upload_size: int = 5_368_709_120
+    """Largest file in bytes; `file_size_limit_exceeded` beyond it."""
     timezone: str = "America/Los_Angeles"
     """The zone whose offset all times carry (trap 21)."""
 
@@ -60,8 +64,11 @@ class Settings:
 
     # Tokens.
     token_life_s: float = 3600.0
+    """How long an access token lives."""
     refresh_life_s: float = 60 * 86400.0
+    """How long a refresh token lives."""
     code_life_s: float = 30.0
+    """How long an authorization code lives."""
     old_token_dies: bool = False
     """A refresh ends the access token that it replaces; else it lives to its time (section 2.2)."""
     expired_token_word: bool = False
@@ -79,10 +86,13 @@ class Settings:
     last_marker: str = "null"
     """How the last page of a marker listing says so: "null", "empty" or "absent"."""
     max_items_offset: int = 300_000
+    """Greatest offset in the items of a folder and in the trash; 400 beyond it."""
     max_offset: int = 10_000
+    """Greatest offset in search, versions and parts; 400 beyond it."""
 
     # Downloads.
     download_url_life_s: float = 900.0
+    """How long a download URL is good."""
     download_host: str = ""
     """HOST or HOST:PORT of download URLs; empty: another name of the same server (127.0.0.1 <-> localhost)."""
     fresh_content_202: int = 0
@@ -92,11 +102,13 @@ class Settings:
 
     # Chunked uploads.
     min_session_size: int = 20_000_000
+    """Smallest file that may be uploaded in parts; `file_size_too_small` below it."""
     part_size: int = 0
     """Size of parts; 0: 8 MiB below 1 GB, 32 MiB below 4 GB, 64 MiB above."""
     session_conflict: bool = False
     """Refuse a second session for the same target: 409 session_conflict.  Box does so not always."""
     session_life_s: float = 7 * 86400.0
+    """How long an upload session lives."""
     commit_202: int = 0
     """The first n commits of each session are answered 202 with Retry-After."""
     commit_parts_mismatch: int = 0
@@ -104,12 +116,15 @@ class Settings:
 
     # Versions and trash.
     keep_versions: int = 100
+    """Past versions kept of one file."""
     trash: bool = True
     """False: DELETE purges at once."""
     trash_days: int = 30
+    """Days between trashed_at and purged_at."""
     trashed_folder_code: str = "trashed"
     """Code of the 404 of a trashed folder: "trashed" or "not_found"."""
     trash_bumps_etag: bool = True
+    """Trashing is a change of the item."""
 
     # Events.
     event_delay_s: float = 0.0
@@ -133,7 +148,9 @@ class Settings:
     poll_reconnect_s: float = 600.0
     """An idle long poll is answered "reconnect" after this time."""
     poll_retry_timeout_s: int = 610
+    """retry_timeout of OPTIONS /events."""
     poll_max_retries: int = 10
+    """max_retries of OPTIONS /events."""
     poll_spurious_s: float = 0.0
     """> 0: a long poll is answered new_change after this time though nothing happened."""
 
@@ -145,6 +162,10 @@ class Settings:
             if name not in known:
                 raise BadSetting(f"no knob is called {name!r}; there are: {', '.join(sorted(known))}")
             checked[name] = _as_type(name, type(getattr(self, name)), value)
+            if checked[name] not in _CHOICES.get(name, (checked[name],)):
+                raise BadSetting(f"{name} is one of {', '.join(map(str, _CHOICES[name]))}, not {value!r}")
+            if isinstance(value, int | float) and value < 0 and name != "clock_offset_s":
+                raise BadSetting(f"{name} is not below 0")
         for name, value in checked.items():
             setattr(self, name, value)
 
@@ -173,6 +194,34 @@ class Settings:
             except ValueError:
                 raise BadSetting(f"{name} wants a number, not {text!r}") from None
         return name, text
+
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "new_version_status": (200, 201),
+    "web_link_status": (200, 201),
+    "missing_metadata": ("null", "empty"),
+    "last_marker": ("null", "empty", "absent"),
+    "trashed_folder_code": ("trashed", "not_found"),
+    "event_new_version_type": ("ITEM_UPLOAD", "ITEM_MODIFY"),
+}
+
+
+def described() -> dict[str, tuple[str, Any, str]]:
+    """name -> (group, default, meaning), from the source of `Settings`: comments are groups, docstrings meanings."""
+    source = inspect.getsource(Settings)
+    lines = source.splitlines()
+    found: dict[str, tuple[str, Any, str]] = {}
+    body = ast.parse(source).body[0]
+    assert isinstance(body, ast.ClassDef)
+    defaults = Settings().as_dict()
+    for node, following in itertools.pairwise(body.body):
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        above = [line.strip() for line in lines[: node.lineno] if line.strip().startswith("# ")]
+        text = following.value if isinstance(following, ast.Expr) else None
+        meaning = str(text.value) if isinstance(text, ast.Constant) else ""
+        found[node.target.id] = (above[-1].strip("# ."), defaults[node.target.id], meaning)
+    return found
 
 
 def _as_type(name: str, wanted: type, value: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -194,3 +196,14 @@ def test_log_is_complete_when_the_reply_has_arrived(box: Box) -> None:
     for thread in threads:
         thread.join()
     assert box.calls() == {"GET /2.0/users/me": 80}
+
+
+def test_a_reset_is_a_real_tcp_reset(box: Box) -> None:
+    box.fault(do="reset", at="after_body", path="/users/me")
+    address = urlsplit(box.url)
+    assert address.hostname
+    assert address.port
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall(b"GET /2.0/users/me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev-token\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
