@@ -11,7 +11,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 from boxfs.base.errors import Denied, NotADirectory, NotFound, ReadOnly, RemoteError
@@ -91,7 +90,7 @@ class Ground:
         """A folder's names changed."""
         folder = change.node(ino)
         if folder is not None:
-            change.put(replace(folder, mtime_ns=now_ns, ctime_ns=now_ns, times_set=False))
+            change.put(folder.but(mtime_ns=now_ns, ctime_ns=now_ns, times_set=False))
 
     # Rights
 

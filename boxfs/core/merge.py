@@ -94,6 +94,7 @@ class Merge:
             else:
                 self.vanish(key)
         gone = {key for key, item in listing.news.items() if item.trashed}
+        self._change.expect(items)
         self.learn([item for item in items if item.key not in gone], listing=True)
         self.learn([item for item in listing.news.values() if not item.trashed])
         now = self._change.node(folder.ino)

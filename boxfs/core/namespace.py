@@ -132,7 +132,7 @@ class Namespace(Ground):
         try:
             with self.tree.change() as change:
                 node = self._new(change, folder.ino, name, Kind.FILE, mode, caller)
-                node = self.identities.claim(change, replace(node, content=Content(spool.number, 1)))
+                node = self.identities.claim(change, node.but(content=Content(spool.number, 1)))
                 change.put(node)
         except BaseException:
             self.files.let_go(spool)
@@ -158,7 +158,7 @@ class Namespace(Ground):
             mode |= stat.S_ISGID
         self._touch(change, parent, now)
         kept = self._mode(node, mode)
-        return node if kept is None else replace(node, mode=kept)
+        return node if kept is None else node.but(mode=kept)
 
     def _mark_for(self, change: Change, parent: Ino, name: str, mover: Node | None) -> int:
         """Return the mark that the name needs at Box; 0 where nobody else has it, as Box compares.
@@ -353,4 +353,4 @@ class Namespace(Ground):
 
 def stirred(node: Node, now_ns: int) -> Node:
     """Return the node as one that was changed just now: its settle window begins anew, and so do the attempts."""
-    return replace(node, ctime_ns=now_ns, changed_ns=now_ns, attempts=0, not_before_ns=0, error=None)
+    return node.but(ctime_ns=now_ns, changed_ns=now_ns, attempts=0, not_before_ns=0, error=None)

@@ -253,8 +253,7 @@ class OpenFiles:
                 now = self._tree.clock()
                 change.run(self._tree.records.save_spool, content.spool, file.extents.to_text())
                 file.node = change.put(
-                    replace(
-                        node,
+                    node.but(
                         content=content,
                         size=file.size,
                         mtime_ns=file.mtime_ns,

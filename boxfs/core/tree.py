@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -152,8 +152,13 @@ class Tree:
             ino = self._items.get((kind, item_id))
             if ino is not None:
                 return self._load(ino)
+            change = self._change
+            if change is not None and (kind, item_id) in change.absent_items:
+                return None
             row = self.records.by_item(kind.value, item_id)
-            if row is None or (self._change is not None and Ino(row[0]) in self._change.dirty):
+            if row is None or (change is not None and Ino(row[0]) in change.dirty):
+                if change is not None:
+                    change.absent_items.add((kind, item_id))
                 return None
             return self._nodes.get(Ino(row[0])) or self._remember(from_row(row))
 
@@ -291,10 +296,13 @@ class Tree:
     def _load(self, ino: Ino) -> Node | None:
         node = self._nodes.get(ino)
         if node is None:
-            if self._change is not None and ino in self._change.dirty:
-                return None  # removed in this transaction
+            change = self._change
+            if change is not None and (ino in change.dirty or ino in change.absent):
+                return None  # removed in this transaction, or looked for before
             row = self.records.node(ino)
             if row is None:
+                if change is not None:
+                    change.absent.add(ino)
                 return None
             node = self._remember(from_row(row))
         return node
@@ -411,6 +419,8 @@ class Change:
         self.tree = tree
         self.touched: dict[Ino, Node | None] = {}  # final state of all that this change put or removed
         self.dirty: dict[Ino, Node | None] = {}  # the part of it that is not in SQLite yet
+        self.absent: set[Ino] = set()  # known to have no row, so that nobody asks SQLite again
+        self.absent_items: set[tuple[Kind, ItemId]] = set()
         self.notes: list[Callable[[Watcher], None]] = []
         self.after: list[Callable[[], None]] = []  # run after the commit, with no lock held
         self.undo: list[Callable[[], None]] = []  # run where the change fails, with the lock held
@@ -432,6 +442,20 @@ class Change:
 
     def by_item(self, kind: Kind, item_id: ItemId) -> Node | None:
         return self.tree.by_item(kind, item_id)
+
+    def expect(self, items: Sequence[Item]) -> None:
+        """Many items are about to be looked for: find out in one go which of them are not there."""
+        tree = self.tree
+        if len(items) < 8:
+            return
+        self._flush()
+        for kind in Kind:
+            ids = [item.id for item in items if item.kind is kind and item.key not in tree._items]
+            found = tree.records.items_among(kind.value, ids)
+            self.absent_items.update((kind, item_id) for item_id in ids if item_id not in found)
+        inos = [inodes.of_item(item.kind, item.id) for item in items]
+        missing = [ino for ino in inos if ino not in tree._nodes]
+        self.absent.update(set(missing) - {Ino(ino) for ino in tree.records.inos_among(missing)})
 
     # Nodes
     def new_ino(self, kind: Kind | None = None, item_id: ItemId | None = None) -> Ino:
@@ -472,8 +496,10 @@ class Change:
             if old.content is not None and (node.content is None or node.content.spool != old.content.spool):
                 self._free_spool(old.content.spool)
         tree._nodes[ino] = node
+        self.absent.discard(ino)
         if node.remote is not None:
             tree._items[node.remote.key] = ino
+            self.absent_items.discard(node.remote.key)
         if moved:
             tree._link(node)
         self.dirty[ino] = self.touched[ino] = node

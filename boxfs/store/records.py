@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Records:
         try:
             os.chmod(self.path, 0o600)
             execute = self._db.execute
+            execute("PRAGMA locking_mode = EXCLUSIVE")  # one process per state; spares each transaction its file locks
             execute("PRAGMA journal_mode = WAL")
             execute("PRAGMA synchronous = NORMAL")  # `sync` makes a commit durable where somebody asks for it
             execute("PRAGMA wal_autocheckpoint = 4000")
@@ -174,6 +175,15 @@ class Records:
         row: NodeRow | None = self._one(f"SELECT {_COLUMNS} FROM nodes WHERE kind = ? AND item_id = ?", kind, item_id)
         return row
 
+    def inos_among(self, inos: Sequence[int]) -> set[int]:
+        """Return those of the inode numbers that have a row."""
+        return {ino for part in _parts(inos) for (ino,) in self._in("SELECT ino FROM nodes WHERE ino IN", part)}
+
+    def items_among(self, kind: str, item_ids: Sequence[str]) -> set[str]:
+        """Return those of the items that have a row."""
+        sql = f"SELECT item_id FROM nodes WHERE kind = '{kind}' AND item_id IN"
+        return {item_id for part in _parts(item_ids) for (item_id,) in self._in(sql, part)}
+
     def names(self, parent: int) -> list[tuple[Any, int]]:
         """Return (folded name, ino) of all children."""
         return self._all("SELECT folded, ino FROM nodes WHERE parent = ?", parent)
@@ -290,11 +300,19 @@ class Records:
         except sqlite3.Error as error:
             raise _translated(error, self.path) from error
 
+    def _in(self, sql: str, values: Sequence[object]) -> list[Any]:
+        return self._all(f"{sql} ({', '.join('?' * len(values))})", *values)
+
     def _one(self, sql: str, *values: object) -> Any:
         return self._run(sql, *values).fetchone()
 
     def _all(self, sql: str, *values: object) -> list[Any]:
         return self._run(sql, *values).fetchall()
+
+
+def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(values), 500):  # SQLite takes 32,766 parameters, old builds 999
+        yield values[at : at + 500]
 
 
 def _translated(error: sqlite3.Error, path: Path) -> FsError:
