@@ -60,7 +60,7 @@ class FileIo(Namespace):
 
     # Opening
 
-    def open(self, ino: Ino, flags: int, caller: Caller) -> HandleNo:  # noqa: ARG002
+    def open(self, ino: Ino, flags: int, caller: Caller) -> HandleNo:
         node = self._node(ino)
         if node.is_folder:
             raise IsADirectory(f"{node.name!r} is a folder")
@@ -70,6 +70,8 @@ class FileIo(Namespace):
             self._may_write(node)
         if access != os.O_WRONLY:
             self._may_read(node)
+            if self.foresight is not None and not flags & os.O_TRUNC:
+                self.foresight.opens(node, caller.pid)
         file = self.files.open(ino, writing=writable)
         try:
             if flags & os.O_TRUNC and (file.size or file.is_dirty):

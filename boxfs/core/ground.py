@@ -16,6 +16,7 @@ from typing import Protocol
 from boxfs.base.errors import Denied, NotADirectory, NotFound, ReadOnly, RemoteError
 from boxfs.base.types import Attr, Ino, Kind
 from boxfs.core import attributes
+from boxfs.core.foresight import Foresight
 from boxfs.core.identity import Identities
 from boxfs.core.interface import Caller
 from boxfs.core.node import Node
@@ -46,6 +47,8 @@ class Ground:
         self._lists = lists
         # Called with an inode where a program asked to wait until Box has it; raises the upload's error.
         self.barrier: Callable[[Ino], None] = lambda _ino: None
+        # Hears what programs open and list; None: nothing is done ahead.
+        self.foresight: Foresight | None = None
         # Mutable state
         self._ask_after = 0.0  # monotonic; a float is written and read at once
         self._handles_lock = threading.Lock()

@@ -68,7 +68,11 @@ class Namespace(Ground):
         node = self.tree.node(ino)
         if node is not None and node.is_folder and node.parent is None and ino != ROOT_INO:
             return []  # removed while it was open
-        self._listed(ino)
+        ahead = self.foresight
+        if ahead is not None:
+            ahead.lists(ino)
+        if self._listed(ino) is not node and ahead is not None:
+            ahead.has_listed()
         attr = self._attr
         return [DirEntry(node.name, attr(node)) for node in self.tree.children(ino)]
 

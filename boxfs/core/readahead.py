@@ -1,8 +1,10 @@
-"""Sequence: what one open handle is likely to read next.  Pure arithmetic, no I/O.
+"""Sequence: what somebody who reads a file is likely to read next.  Pure arithmetic, no I/O.
 
 A read that goes on where the last ended (or nearly: the kernel's own read-ahead asks out of order) is part of a run.
 In a run the window ahead doubles with every quarter of it that was consumed, from FIRST to `most`.  Any other read
-touches what it touches.  The first read of a handle begins a run if it is at the file's begin.
+touches what it touches.  A first read begins a run if it is at the file's begin.
+
+Several handles of one file share a reader, so `Sequences` tells apart as many as read at different places.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from typing import NamedTuple
 
 MIB = 1 << 20
 FIRST = 1 * MIB  # with the first read; the head of a large file costs no more than this
-SLACK = 1 * MIB
+SLACK = 1 * MIB  # of a run
+NEAR = 128 * 1024  # of what may become one
+MOST_SEQUENCES = 8
 LARGEST_PIECE = 4 * MIB
 
 
@@ -35,10 +39,13 @@ class Sequence:
 
     def first_stop(self, start: int, stop: int) -> int:
         """Return where the fetch of a read of [start, stop) that finds nothing should end."""
-        first = start == 0 and self._next is None
-        if first or (self._window and self._next is not None and abs(start - self._next) <= SLACK):
+        if (start == 0 and self._next is None) or (self._window and self.goes_on(start)):
             return min(max(stop, start + FIRST), self._size)
         return stop
+
+    def goes_on(self, start: int) -> bool:
+        """Whether a read from `start` is the next of this sequence."""
+        return self._next is not None and abs(start - self._next) <= (SLACK if self._window else NEAR)
 
     def advance(self, start: int, stop: int) -> Ahead | None:
         """Note a read of [start, stop); return what to fetch ahead now."""
@@ -49,7 +56,7 @@ class Sequence:
                 return None
             self._window, self._grown_at, self._asked = FIRST, stop, max(stop, FIRST)
             return None
-        if not last - SLACK <= start <= last + SLACK:
+        if abs(start - last) > (SLACK if self._window else NEAR):
             self._window = 0
             self.from_begin = False
             return None
@@ -72,3 +79,25 @@ class Sequence:
     def refused(self, stop: int) -> None:
         """What was asked for is only fetched up to `stop`: ask for the rest again."""
         self._asked = min(self._asked, stop)
+
+
+class Sequences:
+    """Thread-safe enough: two reads at once may at worst begin a sequence twice."""
+
+    def __init__(self, size: int, most: int = 32 * MIB) -> None:
+        self._size = size
+        self._most = most
+        self._all: tuple[Sequence, ...] = ()  # the one used last first
+
+    def of(self, start: int) -> Sequence:
+        """Return the sequence that a read from `start` goes on with, a new one if there is none."""
+        known = self._all
+        if known and known[0].goes_on(start):
+            return known[0]
+        for sequence in known[1:]:
+            if sequence.goes_on(start):
+                break
+        else:
+            sequence = Sequence(self._size, self._most)
+        self._all = (sequence, *(other for other in known if other is not sequence))[:MOST_SEQUENCES]
+        return sequence

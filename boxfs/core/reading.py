@@ -18,7 +18,7 @@ from boxfs.base.errors import FsError, NoSpace, Unreachable
 from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.buffers import Buffers
 from boxfs.core.neighbours import Neighbours, Surroundings
-from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence
+from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence, Sequences
 from boxfs.core.remote import Download
 from boxfs.core.source import WHOLE, Source
 from boxfs.core.source import FileVersion as FileVersion
@@ -238,7 +238,7 @@ class _Reader:
         self.version = source.version
         self._reading = reading
         self._source = source
-        self._sequence = Sequence(source.size, largest_window)
+        self._sequences = Sequences(source.size, largest_window)
         self._closed = False
 
     def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
@@ -252,12 +252,13 @@ class _Reader:
             if done < len(buffer):
                 raise NotCached("not on this machine; this program reads cached files only (option cached_only)")
             return done
+        sequence = self._sequences.of(offset)
         if done < len(buffer):
-            self._want(offset + done, stop)
-        ahead = self._sequence.advance(offset, stop)
+            self._want(offset + done, stop, sequence)
+        ahead = sequence.advance(offset, stop)
         if ahead is not None:
             came = source.want(ahead.start, ahead.stop, piece_bytes=ahead.piece)
-            self._sequence.refused(came)
+            sequence.refused(came)
         fruitless = 0
         while done < len(buffer):
             count = source.wait(buffer[done:], offset + done) or source.read_ready(buffer[done:], offset + done)
@@ -266,18 +267,18 @@ class _Reader:
                 fruitless += 1
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
-                self._want(offset + done, stop)
-        if stop == source.size and self._sequence.from_begin:
+                self._want(offset + done, stop, sequence)
+        if stop == source.size and sequence.from_begin:
             source.check()
         return done
 
-    def _want(self, start: int, stop: int) -> None:
+    def _want(self, start: int, stop: int, sequence: Sequence) -> None:
         """Have [start, stop) fetched, and what is fetched with it."""
         source = self._source
         if source.size <= WHOLE:
             source.want(0, source.size, piece_bytes=WHOLE, least=WHOLE)
             return
-        end = self._sequence.first_stop(start, stop)
+        end = sequence.first_stop(start, stop)
         piece = max(FIRST, -(-(end - start) // BLOCK) * BLOCK + BLOCK)
         source.want(start, end, piece_bytes=piece, least=stop - start)
 

@@ -35,18 +35,22 @@ class TreeSurroundings:
         ]
 
     def next_folder(self, folder: Ino) -> Ino | None:
-        return next(self.after(folder), None)
+        return next(self._after(folder, wrap=False), None)
 
     def after(self, folder: Ino) -> Iterator[Ino]:
-        """Yield the folders that a walk comes to: those below, then those beside, then those beside each one above."""
+        """Yield the folders that a walk may come to, the likely ones first: below, beside, beside each one above."""
+        return self._after(folder, wrap=True)
+
+    def _after(self, folder: Ino, *, wrap: bool) -> Iterator[Ino]:
         yield from self._below(folder)
         for _ in range(LEVELS):
             node = self._tree.node(folder)
             if node is None or node.parent is None:
                 return
             beside = self._folders(node.parent)
-            place = beside.index(folder) + 1 if folder in beside else len(beside)
-            for other in beside[place:]:
+            place = beside.index(folder) if folder in beside else 0
+            before = beside[:place] if wrap else ()  # some programs sort by themselves
+            for other in [*beside[place + 1 :], *before]:
                 yield other
                 yield from self._below(other)
             folder = node.parent
