@@ -249,10 +249,19 @@ def _copy(ctx: Context, item: Item, parent: Item, name: str) -> Item:
         return add_file(ctx, parent, name, content, description=item.description)
     if item.kind == "web_link":
         return _insert(ctx, "web_link", parent, name, url=item.url, description=item.description)
-    below = list(ctx.store.children(item.number))  # before the copy appears: it may land inside its source
+    below: dict[int | None, list[Item]] = {}
+    for each in ctx.store.subtree(item.number):  # before the copy appears: it may land inside its source
+        below.setdefault(each.parent, []).append(each)
+    return _copy_folder(ctx, item, parent, name, below)
+
+
+def _copy_folder(ctx: Context, item: Item, parent: Item, name: str, below: dict[int | None, list[Item]]) -> Item:
     made = _insert(ctx, "folder", parent, name, description=item.description)
-    for child in below:
-        _copy(ctx, child, made, child.name)
+    for child in below.get(item.number, ()):
+        if child.kind == "folder":
+            _copy_folder(ctx, child, made, child.name, below)
+        else:
+            _copy(ctx, child, made, child.name)
     return ctx.store.by_pk(made.pk) or made
 
 
