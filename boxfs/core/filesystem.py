@@ -35,6 +35,7 @@ from boxfs.store.spool import Spool
 log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
+LAST_ADOPTIONS_S = 2.0  # how long a stop may take for moving uploaded bytes into the cache
 SPACE_AGE_S = 600.0  # df may be so much behind; only looked at when somebody asks
 UNKNOWN_SPACE = 10 << 40  # what df shows before Box was ever asked
 
@@ -66,6 +67,9 @@ class FileSystem(Xattrs):
         if self._house is not None:
             self._house.join()
         self._forget_handles()
+        deadline = time.monotonic() + LAST_ADOPTIONS_S
+        self.files.adopt_retired(lambda: time.monotonic() > deadline)
+        self.files.drop_retired(1 << 63)
 
     def set_watcher(self, watcher: Watcher) -> None:
         self.tree.watcher = watcher
@@ -214,6 +218,6 @@ class FileSystem(Xattrs):
 
     def keep_house(self) -> None:
         """One round: save what was written to files that stay open, let go of what was kept long enough."""
-        now_ns = self.tree.clock()
-        self.files.save_old(now_ns)
-        self.files.drop_retired(now_ns)
+        self.files.save_old(self.tree.clock())
+        self.files.adopt_retired(self._stopping.is_set)
+        self.files.drop_retired(self.tree.clock())

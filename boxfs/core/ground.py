@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import stat
-import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -51,7 +50,6 @@ class Ground:
         self.foresight: Foresight | None = None
         # Mutable state
         self._ask_after = 0.0  # monotonic; a float is written and read at once
-        self._handles_lock = threading.Lock()
 
     # Nodes
 

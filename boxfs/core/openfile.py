@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from boxfs.base.errors import FsError
 from boxfs.base.types import Etag, Ino, Item, ItemId, VersionId
 from boxfs.core.node import Content, Node
 from boxfs.core.reading import VersionReader
@@ -55,6 +56,7 @@ class OpenFile:
         self.extents = Extents()
         self.saved_number: int | None = None  # the spool that the tree's node names
         self.uploaded: Item | None = None  # the bytes are those of this item's version
+        self.adopted = False  # and the block cache has them
         self.unsaved = False  # invariant: implies spool is not None
         self.unsaved_since_ns = 0
         self.sending: list[Sending] = []  # who reads the spool for an upload
@@ -71,7 +73,12 @@ class OpenFile:
 
     # Reading
 
-    def read_into(self, buffer: memoryview, offset: int, open_base: Callable[[Base], VersionReader]) -> int:
+    def read_into(
+        self,
+        buffer: memoryview,
+        offset: int,
+        open_base: Callable[[Base], VersionReader],
+    ) -> int:
         """Fill `buffer` from `offset`; return how many bytes, fewer only at the end.
 
         Raises what reading Box raises.
@@ -320,5 +327,5 @@ def read_fully(reader: VersionReader, buffer: memoryview, offset: int) -> None:
     while done < len(buffer):
         got = reader.read_into(buffer[done:], offset + done)
         if got <= 0:
-            raise EOFError(f"version {reader.version.version_id} ended at {offset + done}")
+            raise FsError(f"version {reader.version.version_id} ended at {offset + done} of {reader.version.size}")
         done += got

@@ -14,14 +14,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from boxfs.base.errors import FsError, NotFound
 from boxfs.base.types import ROOT_INO, Ino, Item, ItemId, Kind, VersionId
+from boxfs.core.bodies import whole
 from boxfs.core.node import Node
 from boxfs.core.openfile import Base, OpenFile, Sending
 from boxfs.core.reading import VersionReader
 from boxfs.core.shown import link_text
+from boxfs.core.source import FileVersion
 from boxfs.core.tree import Change, Tree
 from boxfs.store.extents import Extents
 from boxfs.store.spool import Spool, SpoolFile
@@ -37,6 +39,8 @@ class Opens(Protocol):
     """The part of `Reading` that is needed here."""
 
     def open(self, file_id: ItemId, version_id: VersionId, size: int, sha1: str | None) -> VersionReader: ...
+
+    def adopt(self, version: FileVersion, body: BinaryIO) -> None: ...
 
 
 class OpenFiles:
@@ -55,8 +59,6 @@ class OpenFiles:
         self._uses: dict[int, int] = {}  # of spool numbers; guarded by _uses_lock
         self._named: set[int] = tree.records.spools_of_nodes()  # by a row; guarded by _uses_lock
         self._doomed: set[int] = set()  # in use, but named by no row any more; guarded by _uses_lock
-        # Called with no lock held when a file's bytes have just been uploaded and are still here.
-        self.on_cached: Callable[[OpenFile], None] = lambda _file: None
         tree.on_uploaded = self._uploaded
         tree.on_spool_free = self._spool_free
         tree.held_inos = lambda: self._open
@@ -345,10 +347,9 @@ class OpenFiles:
                     file.saved_number = None
                     file.etag = item.etag
                     file.uploaded = item
+                    file.adopted = False
                 if not file.handles and not file.unsaved:
                     self._retire(file)
-        if file.uploaded is item and not file.unsaved:
-            self.on_cached(file)
 
     def _retire(self, file: OpenFile) -> None:
         """Keep the bytes of an uploaded file for a while.  With the lock and the file's held."""
@@ -356,15 +357,36 @@ class OpenFiles:
         file.retired_ns = self._tree.clock()
         self._retired.pop(file.ino, None)
         self._retired[file.ino] = file
-        total = sum(one.size for one in self._retired.values())
-        while total > RETIRED_BYTES and self._retired:
-            total -= next(iter(self._retired.values())).size
-            self._drop_retired(next(iter(self._retired)))
+
+    def adopt_retired(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Hand what was uploaded to the block cache, so that it is not fetched when its spool is gone."""
+        for file in list(self._retired.values()):
+            if stopped():
+                return
+            with self._lock, file.lock:
+                item = file.uploaded
+                if self._retired.get(file.ino) is not file or file.adopted or item is None:
+                    continue
+                file.adopted = True
+                if item.version_id is None or file.base_size or not file.size or file.spool is None:
+                    continue
+                self._hold(file.spool.number)
+                source = Sending(file, 0, self.open_base, self._sent)
+            try:
+                with whole(source).open() as body:
+                    self._reading.adopt(FileVersion(item.id, item.version_id, source.size, item.sha1), body)
+            except FsError as error:
+                log.debug("%s was not kept in the cache: %s", file.node.name, error)
+            finally:
+                source.close()
 
     def drop_retired(self, now_ns: int) -> None:
+        """Let go of spools that were kept long enough, or are too many."""
         with self._lock:
+            held = sum(file.extents.total for file in self._retired.values())
             for ino, file in list(self._retired.items()):
-                if now_ns - file.retired_ns > self._young_ns:
+                if now_ns - file.retired_ns > self._young_ns or held > RETIRED_BYTES:
+                    held -= file.extents.total
                     self._drop_retired(ino)
             for item_id, born in list(self._born.items()):
                 if now_ns - born <= self._young_ns:

@@ -1,5 +1,6 @@
 """Recovery: what a process finds of the one before it, made whole before the first call is answered.
 
+- A spool that belongs to other records (they were damaged, or removed by hand) is set aside, never swept.
 - Spool files that no row names are remains of files that were never closed: they go.
 - A spool file that is shorter than its extents lost bytes in a power cut, before they were fsynced.  What was never
   promised is not sent: a file that Box has goes back to Box's version, a new one ends where its bytes end.
@@ -8,6 +9,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import replace
 
 from boxfs.core.tree import Tree
@@ -18,6 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def recover(tree: Tree, spool: Spool) -> None:
+    _claim(tree, spool)
     named = tree.records.spools_of_nodes()
     swept = spool.sweep(named)
     if swept:
@@ -43,3 +46,16 @@ def recover(tree: Tree, spool: Spool) -> None:
                 extents.cut(held)
                 change.run(tree.records.save_spool, content.spool, extents.to_text())
                 change.put(replace(node, size=max(extents.stop, content.base_size)))
+
+
+def _claim(tree: Tree, spool: Spool) -> None:
+    """See that the spool is that of these records, by a name that both know."""
+    name = tree.fact("spool")
+    if name is None or spool.owner() != name:
+        aside = spool.set_aside()
+        if aside is not None:
+            log.warning("contents that belong to no record were found and moved to %s", aside)
+        name = name or secrets.token_hex(8)
+        spool.set_owner(name)
+        with tree.change() as change:
+            change.set_fact("spool", name)

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from boxfs.base.errors import FsError, NoSpace
 from boxfs.store.extents import Extents
 
 _COPY_CHUNK = 1 << 20
+_OWNER = "owner"
 
 
 def disk_error(error: OSError, what: Path) -> FsError:
@@ -57,6 +59,34 @@ class Spool:
     def remove(self, number: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(number))
+
+    def owner(self) -> str | None:
+        """Return the name of the records that the files belong to, None where nobody has claimed them."""
+        try:
+            return (self.folder / _OWNER).read_text().strip()
+        except FileNotFoundError:
+            return None
+
+    def set_owner(self, name: str) -> None:
+        try:
+            with open(self.folder / _OWNER, "w") as file:
+                file.write(name + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self.sync_names()
+        except OSError as error:
+            raise disk_error(error, self.folder) from error
+
+    def set_aside(self) -> Path | None:
+        """Move the files into a folder of their own beside the spool; return it, None where there were none."""
+        found = [name for name in os.listdir(self.folder) if name.isdigit()]
+        if not found:
+            return None
+        aside = self.folder.with_name(time.strftime(f"{self.folder.name}-set-aside-%Y%m%d-%H%M%S"))
+        aside.mkdir(exist_ok=True, mode=0o700)
+        for name in found:
+            os.rename(self.folder / name, aside / name)
+        return aside
 
     def sweep(self, keep: Iterable[int]) -> list[int]:
         """Remove the files that no row names, left by a crash; return their numbers."""

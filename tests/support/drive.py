@@ -10,7 +10,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from boxfs.base.errors import NotFound
 from boxfs.base.types import ROOT_INO, Attr, HandleNo, Ino, ItemId, Kind, VersionId
@@ -31,10 +31,14 @@ ME = Caller(0, 0, 1)
 
 
 class PlainReading:
-    """Reads from the remote, with no cache; counts what is opened."""
+    """Reads from the remote, with no cache; keeps what it is given to adopt in `adopted`."""
 
     def __init__(self, remote: MemoryRemote) -> None:
         self._remote = remote
+        self.adopted: dict[FileVersion, bytes] = {}
+
+    def adopt(self, version: FileVersion, body: BinaryIO) -> None:
+        self.adopted[version] = body.read()
 
     def open(self, file_id: ItemId, version_id: VersionId, size: int, sha1: str | None) -> PlainReader:
         return PlainReader(self._remote, FileVersion(file_id, version_id, size, sha1))
@@ -60,7 +64,8 @@ class Drive:
         self.tree = Tree(Records(folder), self.options)
         self.incoming = Incoming(self.tree, self.remote)
         self.spool = Spool(folder / "spool")
-        self.fs = FileSystem(self.tree, self.spool, PlainReading(self.remote), self.incoming, self.remote.account)
+        self.reading = PlainReading(self.remote)
+        self.fs = FileSystem(self.tree, self.spool, self.reading, self.incoming, self.remote.account)
         # No call to Box may be made with a lock of the tree held.
         self.remote.on_call = lambda method: self._refuse_locked(method)
 
@@ -147,6 +152,10 @@ class Drive:
 
     def wanted(self, path: str) -> Wanted:
         return self.tree.wanted(self.node(path))
+
+    def spooled(self) -> list[str]:
+        """Names of the spool's files."""
+        return sorted(path.name for path in self.spool.folder.iterdir() if path.name.isdigit())
 
     # Box
     def push(self) -> None:

@@ -142,7 +142,7 @@ def test_created_and_removed_is_nothing(drive: Drive) -> None:
     drive.unlink("d/y")
     drive.rmdir("d")
     assert drive.tree.pending_count() == 0
-    assert list(drive.spool.folder.iterdir()) == []
+    assert drive.spooled() == []
 
 
 def test_a_chain_of_renames_is_one(drive: Drive) -> None:
