@@ -109,8 +109,10 @@ def pin(path: str) -> int:
         told = control.call(Path(running.socket), "pin", {"path": inside}, progress=show, timeout_s=None)
     finally:
         line.close()
+    for inside, error in told["errors"].items():
+        click.echo(f"boxfs: {inside}: {error}; it is tried again", err=True)
     click.echo(f"pinned {told['files']} files, {format_size(told['bytes'])}")
-    return Exit.OK
+    return Exit.FAILED if told["errors"] else Exit.OK
 
 
 @click.command("unpin", short_help="Undo pin.")

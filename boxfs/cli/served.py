@@ -6,7 +6,7 @@ Paths come relative to the mount's root, "" for the root itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from boxfs.base.types import ROOT_INO, Ino, Kind
 from boxfs.cli import logs
 from boxfs.cli.control import Command, Progress
 from boxfs.cli.exits import CliError, Exit
-from boxfs.core.node import Node
+from boxfs.core.pinning import PinProgress
 from boxfs.core.surroundings import version_of
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Served:
             "pin": self._pin,
             "unpin": self._unpin,
             "evict": self._evict,
+            "pins": self._pins,
             "clear_cache": self._clear_cache,
             "log_level": self._log_level,
         }
@@ -48,17 +49,6 @@ class Served:
         for name in path.split("/") if path else ():
             ino = self._drive.files.lookup(ino, name).ino
         return ino
-
-    def _files_below(self, ino: Ino) -> Iterator[Node]:
-        """Yield the files at and below an inode, listing folders as they are met."""
-        node = self._drive.tree.node(ino)
-        if node is None:
-            raise NotFound("it is gone")
-        if not node.is_folder:
-            yield node
-            return
-        for entry in self._drive.files.readdir(ino):
-            yield from self._files_below(entry.attr.ino)
 
     # Commands
 
@@ -116,34 +106,29 @@ class Served:
         return {"files": self._drive.sync.rescue(target)}
 
     def _pin(self, args: Mapping[str, Any], progress: Progress) -> Any:
-        """Fetch everything below the path and never evict it for room."""
-        count = size = 0
-        for node in self._files_below(self.ino_of(str(args["path"]))):
-            version = version_of(node)
-            if version is None:
-                continue  # bytes that are here anyway, or that Box does not give
-            progress({"path": node.name, "files": count, "bytes": size})
-            self._drive.reading.pin(version)
-            if version.size:
-                self._drive.reading.fetch_all(version)
-            count, size = count + 1, size + version.size
-        return {"files": count, "bytes": size}
+        """Fetch everything below the path and never evict it for room; also what comes to be there later."""
+        path = str(args["path"])
+        ino = self.ino_of(path)
+        self._drive.pinning.pin(ino)
+
+        def tell(now: PinProgress) -> None:
+            progress({"path": path, "files": now.files_here, "bytes": now.bytes_here, "of_bytes": now.bytes})
+
+        end = self._drive.pinning.wait(ino, tell)
+        return {"files": end.files_here, "bytes": end.bytes_here, "errors": end.errors}
 
     def _unpin(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
-        count = 0
-        for node in self._files_below(self.ino_of(str(args["path"]))):
-            if (version := version_of(node)) is not None:
-                self._drive.reading.unpin(version)
-                count += 1
-        return {"files": count}
+        ino = self.ino_of(str(args["path"]))
+        files = self._drive.pinning.progress(ino).files
+        self._drive.pinning.unpin(ino)
+        return {"files": files}
 
     def _evict(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
-        count = size = 0
-        for node in self._files_below(self.ino_of(str(args["path"]))):
-            if (version := version_of(node)) is not None:
-                freed = self._drive.reading.evict(version)
-                count, size = count + bool(freed), size + freed
-        return {"files": count, "bytes": size}
+        files, size = self._drive.pinning.evict(self.ino_of(str(args["path"])))
+        return {"files": files, "bytes": size}
+
+    def _pins(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
+        return self._drive.pinning.pinned()
 
     def _clear_cache(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
         return {"bytes": self._drive.blocks.clear()}

@@ -31,13 +31,14 @@ from boxfs.cli.credentials import auth_for
 from boxfs.cli.mount import Request
 from boxfs.cli.served import Served
 from boxfs.core.filesystem import FileSystem
+from boxfs.core.foresight import Foresight
 from boxfs.core.incoming import Incoming
 from boxfs.core.node import Node
 from boxfs.core.options import CoreOptions
 from boxfs.core.outgoing import OpenContents
+from boxfs.core.pinning import Pinning
 from boxfs.core.reading import Reading, ReadingOptions
 from boxfs.core.status import Progress, State
-from boxfs.core.surroundings import TreeSurroundings
 from boxfs.core.sync import Sync
 from boxfs.core.tree import Tree
 from boxfs.fuse.options import MountOptions
@@ -121,9 +122,10 @@ class MountedDrive:
         )
         opened.callback(self.reading.close)
         self.tree = Tree(self.records, core_options(options), root_folder=self._known.root)
-        self.reading.watch(TreeSurroundings(self.tree))
         lists = LaterLists()
-        self.files = FileSystem(self.tree, Spool(cache_dir / "spool"), self.reading, lists, self.box.account)
+        spool = Spool(cache_dir / "spool")
+        spool.make_room = self.blocks.shrink
+        self.files = FileSystem(self.tree, spool, self.reading, lists, self.box.account)
         self.sync = Sync(
             self.tree,
             self.box,
@@ -132,10 +134,25 @@ class MountedDrive:
             uploads=options.uploads,
         )
         lists.incoming = self.sync.incoming
+        self._foresee(opened)
         self.files.barrier = self.sync.upload_now
         self.files.is_uploading = self.sync.incoming.memory.busy.__contains__
         self._session: Session | None = None
         self._served = Served(self)
+
+    def _foresee(self, opened: contextlib.ExitStack) -> None:
+        """What comes before anybody asks: neighbours, walks, pins."""
+        incoming = self.sync.incoming
+        self.pinning = Pinning(self.tree, self.reading, incoming.list_folder)
+        opened.callback(self.pinning.close)
+        self.files.listeners.append(self.pinning)
+        self.files.foresight = Foresight(
+            self.tree,
+            self.reading,
+            lambda ino: incoming.list_folder(ino, background=True),
+            lambda: self._request.options.cached_only,
+        )
+        opened.callback(self.files.foresight.close)
 
     # The Drive
 
@@ -143,6 +160,7 @@ class MountedDrive:
         """Threads start here: whoever forks does it before."""
         self.files.start()
         self.sync.start()
+        self.pinning.start()
         self._session = Session(self.files, self.mountpoint, mount_options(self._request), hooks)
         return self._session.run()
 
@@ -202,6 +220,7 @@ class MountedDrive:
         self._request = request
         logs.set_level(request.options.log_level)
         self.blocks.set_limit(request.options.cache_size)
+        self.reading.set_downloads(request.options.downloads)
         if not self.sync.gateway.state.online:
             self.sync.gateway.retry()  # a new token, perhaps: do not wait for the next attempt's time
 

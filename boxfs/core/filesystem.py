@@ -29,6 +29,7 @@ from boxfs.core.node import Node
 from boxfs.core.openfiles import Opens
 from boxfs.core.recovery import recover
 from boxfs.core.tree import Tree
+from boxfs.core.watchers import Watchers
 from boxfs.core.xattrs import Xattrs
 from boxfs.store.spool import Spool
 
@@ -46,6 +47,7 @@ class FileSystem(Xattrs):
         recover(tree, spool)
         super().__init__(tree, spool, reading, lists)
         self._account = account
+        self.listeners: list[Watcher] = []  # hear what the mount's watcher hears; to be set before that one
         self._handles: dict[HandleNo, Handle] = {}
         self._numbers = itertools.count(1)
         self.is_uploading = lambda _ino: False
@@ -72,7 +74,7 @@ class FileSystem(Xattrs):
         self.files.drop_retired(1 << 63)
 
     def set_watcher(self, watcher: Watcher) -> None:
-        self.tree.watcher = watcher
+        self.tree.watcher = Watchers(*self.listeners, watcher)
 
     # Attributes
 

@@ -98,13 +98,13 @@ class Pinning:
             self._store_locked(self._pins - {key})
         self._let_go()
 
-    def evict(self, ino: Ino) -> int:
-        """Drop the bytes of the file, or of all that the tree knows below the folder; return how many.
+    def evict(self, ino: Ino) -> tuple[int, int]:
+        """Drop the bytes of the file, or of all that the tree knows below the folder; return how many files and bytes.
 
         Raises NotFound, InvalidArgument where it is pinned.  Bytes that Box does not have are not the cache's.
         """
         node = self._node(ino)
-        freed = 0
+        files = freed = 0
         for each in [node] if not node.is_folder else [node, *self._tree.descendants(ino)]:
             if self.is_pinned(each.ino):
                 if each.ino == ino:
@@ -112,8 +112,9 @@ class Pinning:
                 continue
             version = version_of(each)
             if version is not None:
-                freed += self._reading.evict(version)
-        return freed
+                size = self._reading.evict(version)
+                files, freed = files + bool(size), freed + size
+        return files, freed
 
     def pinned(self) -> list[str]:
         """Return the paths of what is pinned, below the mount's root; an item that is unknown now as KIND ID."""

@@ -8,6 +8,7 @@ a while for the next open.
 from __future__ import annotations
 
 import errno
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -209,20 +210,27 @@ class Reading:
     def adopt(self, version: FileVersion, body: BinaryIO) -> None:
         """Take the bytes of a version that we have just uploaded into the cache, so that they are not fetched again.
 
-        body: over all of them.  Best effort: a full disk is no error.
+        body: over all of them.  Best effort: a full disk is no error.  Bytes that are not what the sha1 says are
+        dropped again.
         """
         at = 0
-        buffer = bytearray(MIB)
-        with memoryview(buffer) as view:
+        sha1 = hashlib.sha1()
+        with memoryview(bytearray(min(MIB, version.size))) as view:
             while at < version.size:
                 want = min(len(view), version.size - at)
                 got = 0
                 while got < want and (chunk := body.read(want - got)):
                     view[got : got + len(chunk)] = chunk
                     got += len(chunk)
+                sha1.update(view[:got])
                 if got < want or not self._blocks.put(version.key, version.size, at, view[:want]):
-                    return
+                    break
                 at += want
+        if at == version.size and version.sha1 is not None and sha1.hexdigest() != version.sha1:
+            self._blocks.evict(version.key)
+
+    def set_downloads(self, downloads: int) -> None:
+        self._workers.set_background(downloads)
 
     def close(self) -> None:
         """Stop all fetching; readers that wait get Unreachable.  The blocks stay open (they are the owner's)."""

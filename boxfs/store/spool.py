@@ -14,7 +14,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from boxfs.base.errors import FsError, NoSpace
@@ -22,6 +22,7 @@ from boxfs.store.extents import Extents
 
 _COPY_CHUNK = 1 << 20
 _OWNER = "owner"
+_ROOM = 64 << 20  # asked for at a time when the disk is full
 
 
 def disk_error(error: OSError, what: Path) -> FsError:
@@ -40,6 +41,8 @@ class Spool:
         except OSError as error:
             raise disk_error(error, folder) from error
         self._lock = threading.Lock()  # guards _last
+        # Asked for so many bytes when the disk is full; returns how many it gave back (the cache makes room).
+        self.make_room: Callable[[int], int] = lambda _wanted: 0
 
     def path(self, number: int) -> Path:
         return self.folder / str(number)
@@ -122,12 +125,14 @@ class SpoolFile:
     def write(self, data: memoryview, offset: int) -> None:
         """Write all of `data`.  Raises NoSpace with an unknown part of it written."""
         fd = self._open()
-        try:
-            done = os.pwrite(fd, data, offset)
-            while done < len(data):
+        done = 0
+        while done < len(data):
+            try:
                 done += os.pwrite(fd, data[done:], offset + done)
-        except OSError as error:
-            raise disk_error(error, self._spool.path(self.number)) from error
+            except OSError as error:
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                if not full or not self._spool.make_room(max(len(data), _ROOM)):
+                    raise disk_error(error, self._spool.path(self.number)) from error
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill the buffer.  Raises FsError where the file ends before: bytes that were there are lost."""
