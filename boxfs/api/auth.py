@@ -1,4 +1,4 @@
-"""Who asks: Auth gives tokens, Authorized puts them on requests and renews once when Box says 401.
+"""Who asks: Auth gives tokens, Authorized puts them on requests and renews when Box says 401.
 
 A 401 means that nothing was done, so the request is sent again whatever it was.
 """
@@ -14,6 +14,9 @@ from typing import Protocol
 from boxfs.api.http import Request, Response, Transport
 from boxfs.base.errors import Unauthorized
 from boxfs.base.flight import SingleFlight
+
+# A second one only where somebody else renewed in between, so that the token we were just given is dead already.
+RENEWALS = 2
 
 
 class Auth(Protocol):
@@ -82,12 +85,16 @@ class Authorized:
         if not request.authorize:
             return self._inner.send(request)
         token = self._auth.token(self._inner)
-        response = self._inner.send(self._signed(request, token))
-        if response.status != 401:
-            return response
-        response.read()
-        other = self._auth.renewed(self._inner, token)
-        return response if other is None else self._inner.send(self._signed(request, other))
+        for _ in range(RENEWALS):
+            response = self._inner.send(self._signed(request, token))
+            if response.status != 401:
+                return response
+            response.read()
+            other = self._auth.renewed(self._inner, token)
+            if other is None:
+                return response
+            token = other
+        return self._inner.send(self._signed(request, token))
 
     def close(self) -> None:
         self._inner.close()
@@ -124,12 +131,12 @@ class AsUser(WithHeaders):
 class DeveloperToken:
     """A token made by hand in the console, for an hour of trying things: a new one is asked for when it ends.
 
-    ask: gets the question, returns the token ("" gives up); the default shows nothing of what is typed.
+    ask: gets the question, returns the token ("" gives up); by default at the terminal, where nothing of it is shown.
     """
 
-    def __init__(self, token: str | None = None, *, ask: Callable[[str], str] = getpass) -> None:
+    def __init__(self, token: str | None = None, *, ask: Callable[[str], str] | None = None) -> None:
         self._token = token
-        self._ask = ask
+        self._ask = ask or (lambda question: getpass(question))
         self._flight: SingleFlight[str, str | None] = SingleFlight()
 
     def token(self, transport: Transport) -> str:  # noqa: ARG002

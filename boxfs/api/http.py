@@ -77,7 +77,7 @@ class Timeouts:
     read_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
     """One HTTP request.
 
@@ -102,6 +102,9 @@ class Request:
     priority: Priority = Priority.FOREGROUND
     read_timeout_s: float | None = None
     cancel: Cancel | None = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.what}>"  # the rest may be secret
 
     @property
     def what(self) -> str:

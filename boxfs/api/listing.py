@@ -81,7 +81,7 @@ def by_marker(
     seen: set[tuple[str, str]] = set()
     marker: str | None = None
     for _ in range(MOST_PAGES):
-        asked = {**(params or {}), "fields": fields, "limit": limit, "usemarker": True, "marker": marker}
+        asked = {"fields": fields, **(params or {}), "limit": limit, "usemarker": True, "marker": marker}
         reply = session.json("GET", path, params=asked, priority=priority)
         for entry in wire.entries(reply):
             key = (str(entry.get("type")), str(entry.get("id")))

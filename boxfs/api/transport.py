@@ -9,6 +9,7 @@ meaning of a status.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import ssl
 import threading
 import time
@@ -32,6 +33,18 @@ from boxfs.base.errors import InvalidArgument
 PIECE_BYTES = 128 * 1024
 # A connection that idled longer is not trusted with a request that cannot be repeated: its server may be closing it.
 IDLE_S = 20.0
+
+
+class _NotOurs(logging.Filter):
+    """Keeps urllib3 from writing our URLs into logs: a download URL is a credential.  Ours is boxfs.api.trace."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+        return getattr(_sending, "ours", 0) == 0
+
+
+_sending = threading.local()
+logging.getLogger("urllib3.connectionpool").addFilter(_NotOurs())
+logging.getLogger("urllib3.util.retry").addFilter(_NotOurs())
 
 
 class RequestsTransport:
@@ -70,6 +83,7 @@ class RequestsTransport:
             self._active.add(cancel)
         body = _Sending(request.body) if request.body is not None else None
         self._local.now = (cancel, request.repeatable)
+        _sending.ours = 1
         try:
             reply = self._send(request, body)
         except BaseException as error:
@@ -77,6 +91,7 @@ class RequestsTransport:
             raise _translated(error, request, cancel, body) from error
         finally:
             self._local.now = None
+            _sending.ours = 0
             if body is not None:
                 body.close()
         pieces = _pieces(reply, request, cancel)

@@ -15,6 +15,7 @@ from boxfs.api.listing import by_marker, whole_folder
 from boxfs.base.errors import Changed, NameTaken, NotEmpty, NotFound, Unauthorized, Unreachable
 from boxfs.base.types import ROOT_FOLDER, Etag, EventKind, Item, Kind
 from boxfs.core.remote import Remote
+from tests.client.conftest import QUICK
 from tests.support.box import TOKEN, Box, EmulatorProcess
 
 FILE, FOLDER = Kind.FILE, Kind.FOLDER
@@ -22,7 +23,7 @@ FILE, FOLDER = Kind.FILE, Kind.FOLDER
 
 @pytest.fixture
 def drive(box: Box) -> Iterator[BoxDrive]:
-    remote = BoxDrive(StaticToken(TOKEN), api_url=box.url)
+    remote = BoxDrive(StaticToken(TOKEN), api_url=box.url, backoff=QUICK)
     yield remote
     remote.close()
 

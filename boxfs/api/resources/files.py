@@ -15,11 +15,12 @@ from boxfs.api.download import UrlDownload
 from boxfs.api.models import File, FileVersion, Lock, Representation
 from boxfs.api.resources.base import given, written_time
 from boxfs.api.resources.items import Items
-from boxfs.base.errors import BadReply, NotFound
+from boxfs.base.errors import BadReply, NotFound, NotReady
 from boxfs.base.types import Etag, Kind
 
 # Box means direct uploads for at most 50 MB.
 CHUNKED_FROM_BYTES = 50_000_000
+RENDER_PATIENCE_S = 120.0
 
 
 class Files(Items[File]):
@@ -218,7 +219,11 @@ class Files(Items[File]):
         return tuple(self._build(each, Representation) for each in found)
 
     def representation_content(self, representation: Representation, asset_path: str = "") -> bytes:
-        """Return the bytes of a rendering, e.g. "1.png" of pages; waits while Box makes it."""
+        """Return the bytes of a rendering, e.g. "1.png" of pages.  Has Box make it where it is not made yet, and waits.
+
+        Raises NotReady in the end, BadReply where Box cannot make it.
+        """
+        representation = self._made(representation)
         template = wire.text(wire.obj(representation.content).get("url_template"))
         if template is None:
             raise BadReply("this representation has no content: ask for it by hints")
@@ -228,3 +233,18 @@ class Files(Items[File]):
             response.close()
             response = self._session.request("GET", response.headers["location"], authorize=False, stream=True)
         return errors.check(response, "a representation").read()
+
+    def _made(self, representation: Representation) -> Representation:
+        """Return the representation when it is made.  Asking for it (`info.url`) starts the making."""
+        url = wire.text(wire.obj(representation.info).get("url"))
+        pause_s, waited_s = 0.1, 0.0
+        while representation.state not in ("success", "viewable"):
+            if representation.state == "error" or url is None:
+                raise BadReply("Box cannot make this representation")
+            if waited_s > RENDER_PATIENCE_S:
+                raise NotReady("Box is still making this representation")
+            if waited_s:
+                self._session.wait(pause_s)
+            waited_s, pause_s = waited_s + pause_s, min(pause_s * 2, 5.0)
+            representation = self._one(Representation, "GET", url)
+        return representation

@@ -92,11 +92,11 @@ def test_a_401_renews_once_and_sends_the_request_again() -> None:
     assert script.sent[0] == script.sent[2]
 
 
-def test_a_second_401_is_an_error_and_no_loop() -> None:
-    box, script = session(reply(401), pair(2), reply(401), auth=oauth())
+def test_a_401_that_stays_is_an_error_and_no_loop() -> None:
+    box, script = session(reply(401), pair(2), reply(401), pair(3), reply(401), auth=oauth())
     with pytest.raises(Unauthorized):
         box.json("GET", "/users/me")
-    assert len(script.asked) == 3
+    assert len(script.asked) == 5
 
 
 def test_a_token_that_somebody_else_renewed_is_taken_from_the_store() -> None:
