@@ -232,14 +232,15 @@ class MountProcess:
             left = self._drive.send("", timeout_s, progress).get("pending", {})
         else:
             left = self._drive.status().get("pending", {})
+        if left.get("items"):
+            self._patience_s = 0.0  # it was waited for, and whoever asked is told what is left
         if args.get("lazy"):
             self._drive.detach()
-        else:
-            refused = mounts.unmount(self._request.mountpoint)
-            if refused is not None:
-                raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
-        if left.get("items"):
-            self._patience_s = 0.0  # it was waited for; whoever asked is told what is left
+            return {"pending": left}
+        refused = mounts.unmount(self._request.mountpoint)
+        if refused is not None:
+            self._patience_s = self._request.options.drain_timeout
+            raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
         return {"pending": left}
 
 

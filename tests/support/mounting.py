@@ -169,9 +169,9 @@ class Mounted:
         return found
 
     def unmount(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`boxfs umount`: drains; returns when the process has ended."""
+        """`boxfs umount`: drains; returns when the process has ended, or the mount was busy."""
         done = self.run("umount", *arguments, str(self.path))
-        if done.returncode == 0:
+        if not self._is_mounted():
             self.ended()
         return done
 
@@ -212,11 +212,15 @@ class Mounted:
             self._process = None
         self._detach()
 
+    def _is_mounted(self) -> bool:
+        """Ask the kernel's table, and nothing of the mount."""
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+            return any(line.split()[4] == str(self.path) for line in table)
+
     def _detach(self) -> None:
         for _ in range(3):
-            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-                if not any(line.split()[4] == str(self.path) for line in table):
-                    return
+            if not self._is_mounted():
+                return
             subprocess.run(["fusermount3", "-u", "-z", str(self.path)], capture_output=True, check=False)
 
     def __enter__(self) -> Self:
