@@ -12,6 +12,7 @@ workers have ended the caller's `on_unmounted` runs, which is where it uploads w
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import logging
 import os
@@ -84,6 +85,7 @@ class Session:
         self._hooks = hooks or Hooks()
         self._grace_s = grace_s
         self._detached = threading.Event()
+        self._news = threading.Event()  # a worker ended, or the mount is being detached
         self._stopping_since: float | None = None
         self._device: str | None = None
         self.invalidator: Invalidator | None = None
@@ -133,6 +135,7 @@ class Session:
             return
         self._detached.set()
         self._stopping_since = time.monotonic()
+        self._news.set()
         threading.Thread(target=self._detach, name="boxfs-detach", daemon=True).start()
 
     def _detach(self) -> None:
@@ -161,7 +164,7 @@ class Session:
     def _start_workers(self, library: Library, session: int) -> list[_Worker]:
         before = threading.stack_size(_STACK_BYTES)
         try:
-            workers = [_Worker(library, session, number) for number in range(self.options.workers)]
+            workers = [_Worker(library, session, number, self._news) for number in range(self.options.workers)]
             for worker in workers:
                 worker.start()
         finally:
@@ -175,13 +178,18 @@ class Session:
     # End
     def _join(self, workers: list[_Worker]) -> None:
         """Wait for the workers: for ever while mounted, for `grace_s` once it is being detached."""
+        while True:
+            self._news.clear()  # before looking, so that nothing between the look and the wait is missed
+            if all(worker.result is not None for worker in workers):
+                break
+            since = self._stopping_since
+            left = None if since is None else since + self._grace_s - time.monotonic()
+            if left is not None and left <= 0:
+                self._cut(workers)
+                return
+            self._news.wait(left)
         for worker in workers:
-            while worker.is_alive():
-                since = self._stopping_since
-                if since is not None and time.monotonic() - since > self._grace_s:
-                    self._cut(workers)
-                    return
-                worker.join(1.0 if since is not None else 60.0)
+            worker.join()
 
     def _cut(self, workers: list[_Worker]) -> None:
         log.warning("files are still open in %s after %.0f s: cutting them off", self.mountpoint, self._grace_s)
@@ -221,15 +229,21 @@ _WORKER_NAME = "boxfs-fuse-"
 class _Worker(threading.Thread):
     """Runs libfuse's loop.  result: 0, or -errno of what ended it."""
 
-    def __init__(self, library: Library, session: int, number: int) -> None:
+    def __init__(self, library: Library, session: int, number: int, ended: threading.Event) -> None:
         super().__init__(name=f"{_WORKER_NAME}{number}", daemon=True)
+        self._ended = ended
         self._loop = functools.partial(library.session_loop, session)
         self.result: int | None = None
 
     def run(self) -> None:
         # Signals are the main thread's: here one would only interrupt a request.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-        self.result = self._loop()
+        try:
+            self.result = self._loop()
+        finally:
+            if self.result is None:
+                self.result = -errno.EIO
+            self._ended.set()
 
 
 class _Kernel:
