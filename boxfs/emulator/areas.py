@@ -68,7 +68,10 @@ def around(app: ASGIApp, emulator: Emulator) -> ASGIApp:
         for name, value in scope["headers"]:
             if name == b"authorization":
                 token = tokens.look_up(emulator.store, value.decode("latin-1").partition(" ")[2].strip())
-                return emulator.store.user(token.user).login if token else None
+                try:
+                    return emulator.store.user(token.user).login if token else None
+                except KeyError:  # deleted since
+                    return None
         return None
 
     wire = Wire(app, emulator.settings, emulator.plan, emulator.log, identify)
