@@ -202,6 +202,16 @@ def permissions(ctx: Context, item: Item) -> dict[str, bool]:
 
 # Files
 
+
+@member("file", name="lock")
+def lock_of(ctx: Context, item: Item) -> dict[str, Any] | None:
+    """The file's lock; None once its time is over."""
+    lock = item.lock
+    if lock and lock["expires_at"] and times.parse(lock["expires_at"], "lock.expires_at") <= ctx.now:
+        return None
+    return lock
+
+
 _simple("size", lambda _c, i: i.size, "file", "folder")
 _simple("content_created_at", lambda c, i: None if i.is_root else stamp(c, i.content_created_at), "file", "folder")
 _simple("content_modified_at", lambda c, i: None if i.is_root else stamp(c, i.content_modified_at), "file", "folder")
@@ -214,7 +224,6 @@ _simple("is_package", lambda _c, _i: False, "file")
 _simple("expires_at", lambda _c, _i: None, "file")
 _simple("disposition_at", lambda _c, i: i.extra.get("disposition_at"), "file")
 _simple("uploader_display_name", lambda c, i: user_mini(c, i.modified_by)["name"], "file")
-_simple("lock", lambda _c, i: i.lock, "file")
 
 # Folders
 

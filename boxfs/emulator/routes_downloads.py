@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from boxfs.emulator import errors
 from boxfs.emulator.context import Context
 from boxfs.emulator.dispatch import Routes, standard_headers
+from boxfs.emulator.represent import lock_of
 from boxfs.emulator.store import Item
 
 routes = Routes()
@@ -26,7 +27,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
 def get_content(ctx: Context, file_id: int) -> Response:
     file = ctx.find("file", file_id)
     ctx.need(file, "can_download")
-    lock = file.lock
+    lock = lock_of(ctx, file)
     if lock and lock["is_download_prevented"] and lock["created_by"]["id"] != str(ctx.user.id):
         raise errors.locked()
     version, sha1, size, name = _version(ctx, file)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from boxfs.emulator import errors, names
 from boxfs.emulator.context import Context
-from boxfs.emulator.represent import mini
+from boxfs.emulator.represent import lock_of, mini
 from boxfs.emulator.store import Item
 
 Told = Literal["object", "list", "nothing"]
@@ -57,7 +57,7 @@ def require_space(ctx: Context, owner: int, size: int) -> None:
 
 def require_unlocked(ctx: Context, item: Item) -> None:
     """Raises 403 where someone else holds the file's lock."""
-    lock = item.lock
+    lock = lock_of(ctx, item)
     if lock is not None and lock["created_by"]["id"] != str(ctx.user.id):
         raise errors.locked()
 

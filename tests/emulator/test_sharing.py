@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,6 +96,27 @@ def test_a_right_that_is_missing_is_403_and_permissions_say_so(box: Box, bob: Bo
     assert (rights["can_download"], rights["can_upload"], rights["can_delete"]) == (True, False, False)
     refused = bob.ask("DELETE", f"/2.0/files/{file}")
     assert (refused.status_code, refused.json()["code"]) == (403, "access_denied_insufficient_permissions")
+
+
+def test_a_lock_keeps_others_out_until_its_time_is_over(box: Box, bob: Box) -> None:
+    box.mkdir("/S")
+    file = box.upload("/S/a", b"hello")["id"]
+    invite(box, box.find("/S"), "editor")
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    lock = {"type": "lock", "expires_at": ends.isoformat(timespec="seconds"), "is_download_prevented": True}
+    box.update("/S/a", lock=lock)
+    for method, path, body in (
+        ("PUT", f"/2.0/files/{file}", {"name": "b"}),
+        ("DELETE", f"/2.0/files/{file}", None),
+        ("GET", f"/2.0/files/{file}/content", None),
+    ):
+        refused = bob.ask(method, path, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "access_denied_item_locked")
+    assert box.read("/S/a") == b"hello"
+    box.settings(clock_offset_s=3601.0)
+    assert bob.get("file", file, "lock")["lock"] is None
+    assert bob.read("/S/a") == b"hello"
+    assert bob.ask("DELETE", f"/2.0/files/{file}").status_code == 204
 
 
 def test_collaboration_ends_and_events_tell_both(box: Box, bob: Box) -> None:
