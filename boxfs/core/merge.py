@@ -44,28 +44,37 @@ class Merge:
     # What is told
     def learn(self, items: Iterable[Item], *, listing: bool = False) -> None:
         """Take in items as Box has them now (or lately).  listing: they come from the folder itself, so they exist."""
-        todo: dict[Key, Item] = {}
+        latest: dict[Key, Item] = {}
         for item in items:
             if not listing:
                 self._memory.note(item)
-            if self._is_news(item, listing) and not older(item, todo.get(item.key)):
-                todo[item.key] = item
-        self._batch = set(todo)
+            if not older(item, latest.get(item.key)):
+                latest[item.key] = item
+        todo = {key: item for key, item in latest.items() if self._is_news(item, listing)}
+        self._batch = {key for key, item in todo.items() if not item.trashed}
         movers: list[tuple[Node, Item]] = []  # as they were
         new: dict[Key, Item] = {}
         gone: list[Item] = []
+        revived: list[Ino] = []
         for key, item in todo.items():
             node = self._change.by_item(*key)
             if item.trashed:
                 gone.append(item)
             elif node is None:
                 new[key] = item
+            elif node.parent is None:
+                if self._take_of_deleted(node, item):
+                    revived.append(node.ino)
             elif self._take(node, item):
                 movers.append((node, item))
         for before, _ in movers:  # all leave before any arrives, and before what they were in goes
             self._change.put(replace(self._node(before.ino), parent=None))
         for item in gone:
             self.vanish(item.key, item.sequence_id)
+        for ino in revived:
+            node = self._change.node(ino)
+            if node is not None:
+                self._revive(node)
         self._insert(new)
         for before, item in movers:
             self._arrive(before, item)
@@ -154,14 +163,22 @@ class Merge:
                 self._change.content_changed(node.ino)
             elif (result.mtime_ns, result.mode, result.size) != (node.mtime_ns, node.mode, node.size):
                 self._change.attributes_changed(node.ino)
-        if node.parent is None:
-            if not same_bytes and not node.is_folder and Wanted.DELETE in wanted:
-                self._revive(result)  # an edit there wins over a delete here
-            return False
         follows = self._follows(node, old)
         return (follows[0] and new.parent_id != old.parent_id) or (
             follows[1] and (shown_name(new), names.mark_of(new.name)) != (node.name, node.mark)
         )
+
+    def _take_of_deleted(self, node: Node, item: Item) -> bool:
+        """The same for what is deleted here; return whether Box has new bytes, which win over the deletion."""
+        old = node.remote
+        assert old is not None
+        new = told(old, item)
+        edited = new.version_id != old.version_id and not node.is_folder
+        result = replace(node, remote=new)
+        if edited:
+            result = replace(result, size=shown_size(new), mtime_ns=shown_mtime_ns(new), content=None)
+        self._change.put(result)
+        return edited
 
     def _follows(self, node: Node, old: Item) -> tuple[bool, bool]:
         """Tell of folder and name whether they stand where Box had them, so that Box may change them."""
@@ -172,8 +189,12 @@ class Merge:
     # Places
     def _arrive(self, before: Node, item: Item) -> None:
         """Put a node that has left its place where Box has it now, in what of the place was not changed here."""
-        node, old = self._node(before.ino), before.remote
+        node, old = self._change.node(before.ino), before.remote
         assert old is not None
+        if node is None:  # where it went is gone, and it with it
+            assert before.parent is not None
+            self._change.entry_gone(before.parent, before.name)
+            return
         follow_folder, follow_name = self._follows(before, old)
         parent = before.parent
         if follow_folder and item.parent_id is not None:
@@ -192,6 +213,11 @@ class Merge:
             self._untangle(before, item, parent)
             return
         name, mark = (shown_name(item), names.mark_of(item.name)) if follow_name else (before.name, before.mark)
+        if not (follow_folder and follow_name) and self._tree.holder(parent, name) is not None:
+            # Our own wish of a place, which Box knows nothing of yet: we make way, not who is there.
+            name, mark = before.name, before.mark
+            if self._tree.holder(parent, name) is not None:
+                name, mark = self._conflict_name(parent, name), 0
         self._stand(node, parent, name, mark, item)
         if (parent, name) != (before.parent, before.name):
             assert before.parent is not None
@@ -216,6 +242,7 @@ class Merge:
         if self._holds_pending(before):
             self._ask_for(item)
         else:
+            self._memory.bury(item.key, item.sequence_id)  # late news that still show it here are no news
             self._remove(before)
 
     def _untangle(self, before: Node, item: Item, parent: Ino) -> None:

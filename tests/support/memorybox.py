@@ -45,10 +45,20 @@ class Held:
         return (self.kind, self.id)
 
 
+@dataclass(frozen=True)
+class Told:
+    """An entry of the event stream, with the item as it was then."""
+
+    position: int
+    kind: EventKind
+    box_type: str
+    item: Item
+
+
 class MemoryBox:
     def __init__(self) -> None:
         self.items: dict[Key, Held] = {ROOT_KEY: Held(Kind.FOLDER, ROOT_FOLDER, "All Files", None)}
-        self.stream: list[tuple[int, str, EventKind, str, Key]] = []
+        self.stream: list[Told] = []
         self.position = 30_401_068_076_164_000
         self._last = dict.fromkeys(Kind, 0)
         self._children: dict[ItemId, set[Key]] = {ROOT_FOLDER: set()}
@@ -225,12 +235,13 @@ class MemoryBox:
 
     def tell(self, held: Held, box_type: str, kind: EventKind = EventKind.CHANGED) -> None:
         self.position += 7
-        self.stream.append((self.position, f"e{self.position}", kind, box_type, held.key))
+        self.stream.append(Told(self.position, kind, box_type, self.item(held)))
 
-    def event(self, entry: tuple[int, str, EventKind, str, Key]) -> Event:
-        _, event_id, kind, box_type, key = entry
-        held = self.items.get(key)
-        return Event(event_id, kind, box_type, self.item(held) if held is not None else None)
+    def event(self, told: Told, *, fresh: bool = True) -> Event:
+        """fresh: with the item as it is now, else as it was then; Box says "about now"."""
+        held = self.items.get(told.item.key)
+        item = told.item if not fresh else self.item(held) if held is not None else None
+        return Event(f"e{told.position}", told.kind, told.box_type, item)
 
     # Inside
     def _add_version(self, held: Held, data: bytes) -> None:

@@ -21,6 +21,7 @@ from boxfs.base.errors import BadReply, FsError, NotFound, Unreachable
 from boxfs.base.types import (
     Account,
     Etag,
+    Event,
     EventPage,
     Item,
     ItemId,
@@ -31,7 +32,7 @@ from boxfs.base.types import (
     VersionId,
 )
 from boxfs.core.remote import Body, Download
-from tests.support.memorybox import Held, Key, MemoryBox
+from tests.support.memorybox import Held, Key, MemoryBox, Told
 
 WRITES = frozenset(
     {
@@ -79,6 +80,10 @@ class MemoryDownload:
         yield found
 
 
+def in_order(box: MemoryBox, entries: list[Told]) -> tuple[Event, ...]:
+    return tuple(box.event(told) for told in entries)
+
+
 class MemoryRemote:
     """See Remote.  on_call: is told of each call before it is made (tests assert there that no lock is held)."""
 
@@ -92,7 +97,7 @@ class MemoryRemote:
         self.part_size = part_size
         self.sessions: dict[str, OpenSession] = {}
         self.page_size = 100
-        self.shuffle: Callable[[list[Any]], list[Any]] = list
+        self.tell: Callable[[MemoryBox, list[Told]], tuple[Event, ...]] = in_order
         self.closed = False
         self._lock = threading.RLock()
         self._news = threading.Condition(self._lock)
@@ -330,9 +335,9 @@ class MemoryRemote:
 
     def events(self, position: int) -> EventPage:
         with self._call("events", position) as box:
-            entries = [e for e in box.stream if e[0] > position][: self.page_size]
-            after = entries[-1][0] if entries else position
-            return EventPage(after, tuple(box.event(e) for e in self.shuffle(entries)))
+            entries = [told for told in box.stream if told.position > position][: self.page_size]
+            after = entries[-1].position if entries else position
+            return EventPage(after, self.tell(box, entries))
 
     def wait_for_events(self, position: int, *, stop: Callable[[], bool]) -> bool:
         with self._call("wait_for_events", position):

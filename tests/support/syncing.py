@@ -12,6 +12,7 @@ from pathlib import Path
 
 from boxfs.base.errors import Unreachable
 from boxfs.base.types import ROOT_INO, Ino, ItemId, Kind, VersionId
+from boxfs.core.names import fold
 from boxfs.core.node import Content, Node
 from boxfs.core.options import CoreOptions
 from boxfs.core.sync import Sync
@@ -209,6 +210,12 @@ class Machine:
             assert path is not None
             out[path] = None if node.is_folder else self.read(path)
         return out
+
+    def check(self) -> None:
+        """Nowhere do two siblings have names that Box takes for one."""
+        for folder in [self.node(""), *(n for n in self.tree.descendants(ROOT_INO) if n.is_folder)]:
+            children = self.tree.children(folder.ino)
+            assert len({fold(child.name) for child in children}) == len(children), children
 
     # What the threads do
     def hear(self) -> None:
