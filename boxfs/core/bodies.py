@@ -126,3 +126,6 @@ class Contents(Protocol):
 
     def is_writing(self, ino: Ino) -> bool:
         """Tell whether a program has the file open for writing."""
+
+    def is_open(self, ino: Ino) -> bool:
+        """Tell whether a program has the file open at all."""

@@ -50,7 +50,6 @@ class FileSystem(Xattrs):
         self.listeners: list[Watcher] = []  # hear what the mount's watcher hears; to be set before that one
         self._handles: dict[HandleNo, Handle] = {}
         self._numbers = itertools.count(1)
-        self.is_uploading = lambda _ino: False
         self._wanted_space = threading.Event()
         self._asked_space_s = float("-inf")  # monotonic
         self._space = self._known_space()

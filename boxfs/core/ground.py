@@ -41,7 +41,9 @@ class Ground:
         self.tree = tree
         self.options: CoreOptions = tree.options
         self.files = OpenFiles(tree, spool, reading)
-        self.identities = Identities(spool)
+        # Tells whether a call to Box about the inode is under way; set by who makes the calls.
+        self.is_uploading: Callable[[Ino], bool] = lambda _ino: False
+        self.identities = Identities(spool, lambda ino: self.is_uploading(ino))
         self._spool = spool
         self._lists = lists
         # Called with an inode where a program asked to wait until Box has it; raises the upload's error.
@@ -57,8 +59,8 @@ class Ground:
         """Return the node, also that of an open file whose name is gone.  Raises NotFound."""
         node = self.tree.node(ino)
         if node is None or (node.parent is None and ino != 1):
-            file = self.files.live(ino)
-            if file is not None and file.handles:
+            file = self.files.held(ino)
+            if file is not None:
                 return file.node
             if node is None or not node.is_folder:
                 raise NotFound("it is gone")
@@ -141,7 +143,7 @@ class Ground:
             mode |= node.kind_bits
         else:
             mode |= stat.S_IFREG
-            file = self.files.live(node.ino)
+            file = self.files.live(node.ino) if node.parent is not None else self.files.held(node.ino)
             if file is not None:
                 if file.unsaved or file.unlinked:
                     size, mtime_ns, ctime_ns = file.size, file.mtime_ns, max(ctime_ns, file.ctime_ns)
@@ -186,7 +188,7 @@ class Ground:
             node = change.node(ino)
             if node is not None and (node.parent is not None or ino == 1):
                 return change.put(changed(node, now_ns))
-        file = self.files.live(ino)
+        file = self.files.held(ino)
         if file is None:
             raise NotFound("it is gone")
         file.node = changed(file.node, now_ns)

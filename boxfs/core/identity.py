@@ -13,6 +13,7 @@ All functions run inside a change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from boxfs.base.types import Ino, ItemId, Kind
@@ -23,8 +24,10 @@ from boxfs.store.spool import Spool
 
 
 class Identities:
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, is_busy: Callable[[Ino], bool]) -> None:
+        """is_busy: tells whether a call to Box about the inode is under way."""
         self._spool = spool
+        self._is_busy = is_busy
         self._lent: dict[ItemId, Ino] = {}  # who gave an item away and is still shown; guarded by the tree's lock
 
     def claim(self, change: Change, node: Node) -> Node:
@@ -38,6 +41,8 @@ class Identities:
         old = change.tree.vacated(parent.item_id, box_name(node))
         if old is None or old.ino == node.ino or not is_regular(old):
             return node
+        if self._is_busy(old.ino):
+            return node  # Box is just putting it away, or giving it its new name
         return self.hand_over(change, old, node)
 
     def hand_over(self, change: Change, old: Node, new: Node) -> Node:

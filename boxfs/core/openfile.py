@@ -61,8 +61,10 @@ class OpenFile:
         self.unsaved_since_ns = 0
         self.sending: list[Sending] = []  # who reads the spool for an upload
         self.reader: VersionReader | None = None  # of base, opened when first needed
+        self._old_readers: list[VersionReader] = []
         # Guarded by the registry's lock (core/openfiles.py)
         self.handles = 0
+        self.opened_as: Ino = node.ino  # under which inode it is counted among the open ones
         self.writers = 0
         self.retired_ns = 0  # since when nobody has it open
 
@@ -163,12 +165,23 @@ class OpenFile:
             start += len(piece)
         self.mtime_ns = self.ctime_ns = now_ns
 
-    def stand_on(self, base: Base, now_ns: int) -> None:
-        """Become a copy of a version at Box; an edit has begun, and the file is empty."""
+    def rebase(self, item: Item) -> None:
+        """Rest on the version that was just made of these bytes, as the one below may go.
+
+        Where nothing was written since, that has the bytes of the old base, and what was written lies above it.
+        """
+        if self.base_size and item.version_id is not None:
+            self._set_base(Base(item.id, item.version_id, item.size or 0, item.sha1))
+
+    def _set_base(self, base: Base) -> None:
         if self.reader is not None:
-            self.reader.close()
+            self._old_readers.append(self.reader)  # somebody may be reading from it just now
             self.reader = None
         self.base = base
+
+    def stand_on(self, base: Base, now_ns: int) -> None:
+        """Become a copy of a version at Box; an edit has begun, and the file is empty."""
+        self._set_base(base)
         self.base_size = self.size = base.size
         self.extents = Extents()
         self.mtime_ns = self.ctime_ns = now_ns
@@ -253,9 +266,11 @@ class OpenFile:
         """Give back descriptors; the bytes stay readable."""
         if self.spool is not None and not self.sending:
             self.spool.close()
-        if self.reader is not None:
-            self.reader.close()
-            self.reader = None
+        for reader in (self.reader, *self._old_readers):
+            if reader is not None:
+                reader.close()
+        self.reader = None
+        self._old_readers.clear()
 
 
 class Sending:

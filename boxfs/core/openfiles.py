@@ -51,8 +51,7 @@ class OpenFiles:
         self._young_ns = int(tree.options.young_s * SECOND)
         self._lock = threading.RLock()
         self._current: dict[Ino, OpenFile] = {}  # guarded by _lock for writing
-        self._open: dict[Ino, int] = {}  # handles by inode; guarded by _lock for writing
-        self._writing: dict[Ino, int] = {}
+        self._open: dict[Ino, list[OpenFile]] = {}  # those with handles; guarded by _lock for writing
         self._retired: dict[Ino, OpenFile] = {}  # oldest first; guarded by _lock
         self._born: dict[ItemId, int] = {}  # items made by our own uploads, and when; oldest first
         self._uses_lock = threading.Lock()
@@ -69,11 +68,18 @@ class OpenFiles:
         return ino in self._open
 
     def has_writer(self, ino: Ino) -> bool:
-        return ino in self._writing
+        return any(file.writers for file in self._open.get(ino, ()))
 
     def live(self, ino: Ino) -> OpenFile | None:
         """Return the current open file of an inode, also one that nobody has open just now."""
         return self._current.get(ino)
+
+    def held(self, ino: Ino) -> OpenFile | None:
+        """Return an open file of the inode that somebody has open: the current one, if that is so."""
+        file = self._current.get(ino)
+        if file is not None and file.handles:
+            return file
+        return next(iter(self._open.get(ino, ())), None)
 
     def sending(self, ino: Ino) -> Sending:
         """Return the bytes of a node that is to be uploaded, as they are now; to be closed.
@@ -148,35 +154,39 @@ class OpenFiles:
 
     def _count(self, file: OpenFile, writing: bool) -> None:
         file.handles += 1
+        file.writers += writing
         file.retired_ns = 0
-        self._retired.pop(file.ino, None)
-        self._open[file.ino] = self._open.get(file.ino, 0) + 1
-        if writing:
-            file.writers += 1
-            self._writing[file.ino] = self._writing.get(file.ino, 0) + 1
+        if self._retired.get(file.ino) is file:
+            del self._retired[file.ino]
+        if file.handles == 1:
+            file.opened_as = file.ino
+            self._open[file.ino] = [*self._open.get(file.ino, ()), file]
+
+    def _uncount(self, file: OpenFile, writing: bool) -> bool:
+        """Forget one handle; return whether it was the last."""
+        file.handles -= 1
+        file.writers -= writing
+        if file.handles:
+            return False
+        left = [one for one in self._open.get(file.opened_as, ()) if one is not file]
+        if left:
+            self._open[file.opened_as] = left
+        else:
+            self._open.pop(file.opened_as, None)
+        return True
 
     def move_handle(self, file: OpenFile, to: OpenFile, *, writing: bool) -> None:
         """A handle goes on with another open file of the same inode."""
         with self._lock:
-            to.handles += 1
-            file.handles -= 1
-            if writing:
-                to.writers += 1
-                file.writers -= 1
-            if not file.handles:
+            self._count(to, writing)
+            if self._uncount(file, writing):
                 with file.lock:
                     self._drop(file)
 
     def release(self, file: OpenFile, *, writing: bool) -> None:
         """Forget one handle.  What it wrote has been saved by its flush; else it is now."""
         with self._lock:
-            ino = file.ino
-            file.handles -= 1
-            _less(self._open, ino)
-            if writing:
-                file.writers -= 1
-                _less(self._writing, ino)
-            if file.handles:
+            if not self._uncount(file, writing):
                 return
             with file.lock:
                 try:
@@ -216,8 +226,8 @@ class OpenFiles:
             same = remote is not None and remote.id == file_id and remote.version_id == content.base
             size = (remote.size or 0) if same and remote is not None else content.base_size
             base = Base(file_id, content.base, size, remote.sha1 if same and remote is not None else None)
-        elif content is None and remote is not None and remote.version_id is not None and remote.size:
-            base = Base(remote.id, remote.version_id, remote.size, remote.sha1)
+        elif content is None and remote is not None and remote.version_id is not None:
+            base = Base(remote.id, remote.version_id, remote.size or 0, remote.sha1)
         base_size = content.base_size if content is not None else (base.size if base is not None else 0)
         file = OpenFile(node, base, base_size, remote.etag if remote is not None else None)
         if content is not None:
@@ -348,6 +358,7 @@ class OpenFiles:
                     file.etag = item.etag
                     file.uploaded = item
                     file.adopted = False
+                    file.rebase(item)
                 if not file.handles and not file.unsaved:
                     self._retire(file)
 
@@ -403,9 +414,12 @@ class OpenFiles:
 
     def unlink(self, change: Change, node: Node, now_ns: int) -> None:
         """The mount shows the inode no more: what is written to it from now on goes nowhere."""
-        file = self._current.get(node.ino)
-        if file is None:
-            return
+        files = {id(file): file for file in (self._current.get(node.ino), *self._open.get(node.ino, ()))}
+        for file in files.values():
+            if file is not None:
+                self._unlink_file(change, file, node, now_ns)
+
+    def _unlink_file(self, change: Change, file: OpenFile, node: Node, now_ns: int) -> None:
         before = file.node
         file.node = replace(node, parent=None, ctime_ns=now_ns)
         file.unlinked = True  # without the file's lock: who saves looks again with the tree's
@@ -421,7 +435,8 @@ class OpenFiles:
         node = file.node
         with self._lock:
             if not file.handles:
-                self._retired.pop(node.ino, None)
+                if self._retired.get(node.ino) is file:
+                    del self._retired[node.ino]
                 if self._current.get(node.ino) is file:
                     del self._current[node.ino]
                 self._drop(file)
@@ -480,11 +495,3 @@ class OpenFiles:
                 self._doomed.add(number)
                 return
         self._spool.remove(number)
-
-
-def _less(counts: dict[Ino, int], ino: Ino) -> None:
-    left = counts.get(ino, 0) - 1
-    if left > 0:
-        counts[ino] = left
-    else:
-        counts.pop(ino, None)

@@ -22,6 +22,9 @@ class OpenContents:
     def is_writing(self, ino: Ino) -> bool:
         return self._files.has_writer(ino)
 
+    def is_open(self, ino: Ino) -> bool:
+        return self._files.is_open(ino)
+
 
 class _Outgoing:
     def __init__(self, sending: Sending) -> None:

@@ -21,6 +21,7 @@ def gather(
     settle_ns: int,
     busy: Set[Ino],
     writing: Callable[[Ino], bool],
+    reading: Callable[[Ino], bool],
     scopes: Set[Ino] | None,
 ) -> Outlook:
     """scopes: inodes whose pending nodes (they, and all below them on either side) are hurried; None: all are."""
@@ -36,7 +37,7 @@ def gather(
         nodes[node.ino] = node
         wanted[node.ino] = want
         names[node.ino] = box_name(node)
-        if node.content is not None and writing(node.ino):
+        if writing(node.ino) if node.content is not None else Wanted.DELETE in want and reading(node.ino):
             open_ones.add(node.ino)
     above = Above(tree, nodes, ino_of)
     for ino in wanted:
@@ -52,7 +53,7 @@ def gather(
         now_ns=tree.clock(),
         settle_ns=settle_ns,
         busy=frozenset(busy),
-        writing=open_ones,
+        in_use=open_ones,
         hurried=hurried,
     )
 

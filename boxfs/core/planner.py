@@ -25,6 +25,8 @@ from boxfs.core.node import Node, Wanted
 SECOND = 1_000_000_000
 # A file that a program keeps open for writing is sent after this long without a write (a database, a log).
 OPEN_IDLE_NS = 30 * SECOND
+# A deleted file that a program has open stays at Box for so long, since its bytes may still be read from there.
+OPEN_DELETED_NS = 900 * SECOND
 # Deletions of one tree wait for the rest of it (rm -r of a large tree), but no longer than this.
 DELETE_PATIENCE_NS = 20 * SECOND
 
@@ -38,7 +40,8 @@ class Outlook:
     nodes: all pending nodes, and the folders above them on either side as far as the tree knows them.
     wanted: of the pending nodes.  names: the names that pending nodes shall have at Box (encoded).
     ino_of: of the folders in `nodes`, by Box's id.  busy: a call for the inode is under way.
-    writing: open for writing.  hurried: whose settle window and back-off are over by somebody's word; None for all.
+    in_use: open for writing; of what is deleted, open at all.
+    hurried: whose settle window and back-off are over by somebody's word; None for all.
     """
 
     nodes: Mapping[Ino, Node]
@@ -48,7 +51,7 @@ class Outlook:
     now_ns: int
     settle_ns: int
     busy: Set[Ino] = NO_WAIT
-    writing: Set[Ino] = NO_WAIT
+    in_use: Set[Ino] = NO_WAIT
     hurried: Set[Ino] | None = NO_WAIT
 
 
@@ -70,6 +73,7 @@ class _Planner:
         self._deleted = {ino for ino, wanted in outlook.wanted.items() if Wanted.DELETE in wanted}
         self._holders = dict(self._remote_names())
         self._blockers, self._busiest, self._below = self._subtrees()
+        self._block_bases()
         self._waits: dict[Ino, set[Ino]] = {ino: self._waits_of(ino) for ino in outlook.wanted}
         self._hurried = self._spread_hurry()
         self._answer = Plan()
@@ -126,6 +130,17 @@ class _Planner:
                 elif above in self._deleted:
                     blockers.setdefault(above, set()).add(ino)
         return blockers, busiest, below
+
+    def _block_bases(self) -> None:
+        """What goes is waited for by what rests on a version of it: a copy, a backup, not sent yet."""
+        nodes = self._look.nodes
+        going = {node.remote.id: ino for ino in self._deleted if (node := nodes[ino]).remote is not None}
+        for ino in self._look.wanted:
+            content = nodes[ino].content
+            gone = going.get(content.base_file) if content is not None and content.base_file is not None else None
+            if gone is not None:
+                for one in (gone, *self._above(gone)):
+                    self._blockers.setdefault(one, set()).add(ino)
 
     def _waits_of(self, ino: Ino) -> set[Ino]:
         node, wanted = self._look.nodes[ino], self._look.wanted[ino]
@@ -197,7 +212,9 @@ class _Planner:
         if ino in self._deleted:
             last = max([self._busiest.get(ino, 0), *(self._busiest.get(above, 0) for above in self._above(ino))])
             settle = max(settle, min(last + self._look.settle_ns, node.changed_ns + DELETE_PATIENCE_NS))
-        if content and ino in self._look.writing:
+            if any(one in self._look.in_use for one in (ino, *self._below.get(ino, ()))):
+                settle = max(settle, node.changed_ns + OPEN_DELETED_NS)
+        if content and ino in self._look.in_use:
             settle = max(settle, node.changed_ns + OPEN_IDLE_NS)
         return max(settle, node.not_before_ns)
 

@@ -173,6 +173,7 @@ class Pushing:
             settle_ns=int(self._settle_s() * SECOND),
             busy=busy,
             writing=self._contents.is_writing,
+            reading=self._contents.is_open,
             scopes=scopes,
         )
         return plan(outlook)

@@ -31,7 +31,7 @@ from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Ino, Item, ItemId, Kind
 from boxfs.core import inodes
 from boxfs.core.interface import Watcher
 from boxfs.core.names import fold
-from boxfs.core.node import Node, Wanted
+from boxfs.core.node import Content, Node, Wanted
 from boxfs.core.options import CoreOptions
 from boxfs.core.rows import from_row, to_row, untext
 from boxfs.core.shown import told
@@ -556,30 +556,43 @@ class Change:
         """
         node = self.node(ino)
         if node is None or (node.remote is not None and node.remote.key != item.key):
-            return self._acknowledge_stray(item)
+            return self._acknowledge_stray(item, edit)
         remote = told(node.remote, item)
         content = node.content
         changes: dict[str, Any] = {"remote": remote, "attempts": 0, "not_before_ns": 0, "error": None}
-        if content is not None and edit is not None:
-            if content.edit == edit:
-                changes["content"] = None
-                extents = self.tree.records.spool(content.spool) or ""
-                self.after.append(lambda: self.tree.on_uploaded(node, item, extents))
-            else:
-                changes["content"] = replace(content, base_etag=item.etag)
+        if content is not None and content.edit == edit:
+            changes["content"] = None
+            extents = self.tree.records.spool(content.spool) or ""
+            self.after.append(lambda: self.tree.on_uploaded(node, item, extents))
+        elif content is not None and edit is not None:
+            changes["content"] = replace(content, base_etag=item.etag)
+        else:
+            changes["content"] = _based(content, node.remote, item, ours=False)
         other = self.by_item(item.kind, item.id)
         if other is not None and other.ino != ino:
-            self.remove(other.ino)
+            self._part_with(other)
         return self.put(replace(node, **changes))
 
-    def _acknowledge_stray(self, item: Item) -> Node | None:
+    def _part_with(self, other: Node) -> None:
+        """The item turned out to be another node's: `other` was made of an event that told of it first, or took its
+        identity while the call was under way.
+        """
+        content = other.content
+        if content is None or other.parent is None or other.remote is None:
+            self.remove(other.ino)
+            return
+        base_file = content.base_file or (other.remote.id if content.base is not None else None)
+        self.put(replace(other, remote=None, content=replace(content, base_etag=None, base_file=base_file)))
+
+    def _acknowledge_stray(self, item: Item, edit: int | None) -> Node | None:
         """Box did something for an inode that has gone meanwhile, or that has become another item.
 
         What the item belongs to now hears of it; an item that belongs to nobody is put away.
         """
         holder = self.by_item(item.kind, item.id)
         if holder is not None:
-            return self.put(replace(holder, remote=told(holder.remote, item)))
+            content = _based(holder.content, holder.remote, item, ours=edit is not None)
+            return self.put(replace(holder, remote=told(holder.remote, item), content=content))
         if item.trashed:
             return None
         self.entomb(item)
@@ -651,6 +664,18 @@ class Change:
             step(*values)
         self.dirty = dict(self.touched)
         self._commit()
+
+
+def _based(content: Content | None, old: Item | None, new: Item, *, ours: bool) -> Content | None:
+    """Return the content on top of the item as it is now, where what moved the etag on was no edit of somebody else.
+
+    ours: the new version, if there is one, is ours too.
+    """
+    if content is None or old is None or content.base_etag != old.etag:
+        return content
+    if not ours and new.version_id not in (None, old.version_id):
+        return content
+    return replace(content, base_etag=new.etag)
 
 
 def _add(listing: Names, folded: str, ino: Ino) -> None:

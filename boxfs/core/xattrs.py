@@ -51,9 +51,6 @@ _FACTS: dict[str, Callable[[Item], object]] = {
 
 
 class Xattrs(FileIo):
-    # Tells whether the inode's bytes are on the wire just now; set by who runs the uploads.
-    is_uploading: Callable[[Ino], bool]
-
     def getxattr(self, ino: Ino, name: str) -> bytes:
         self._refuse_others(name)
         node = self._node(ino)

@@ -1,31 +1,28 @@
-"""Drive: a FileSystem over a MemoryRemote, spoken to by paths as a shell would.  No threads, no FUSE, no sync.
+"""Drive: a FileSystem with its Sync over a MemoryRemote, spoken to by paths as a shell would.
 
-`push` sends what is pending in the plainest way (no settle window, one call after the other); tests of what sync
-promises use the real one.
+No FUSE and no threads: what the threads do is done step by step in the test's own, on a clock of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from boxfs.base.errors import NotFound
-from boxfs.base.types import ROOT_INO, Attr, HandleNo, Ino, ItemId, Kind, VersionId
-from boxfs.core.bodies import sha1_of, whole
+from boxfs.base.types import ROOT_INO, Attr, HandleNo, Ino, ItemId, VersionId
 from boxfs.core.filesystem import FileSystem
 from boxfs.core.incoming import Incoming
 from boxfs.core.interface import Caller
 from boxfs.core.node import Node, Wanted
 from boxfs.core.options import CoreOptions
+from boxfs.core.outgoing import OpenContents
 from boxfs.core.reading import FileVersion
+from boxfs.core.sync import Sync
 from boxfs.core.tree import Tree
-from boxfs.core.wanted import box_name
 from boxfs.store.records import Records
 from boxfs.store.spool import Spool
 from tests.support.memoryremote import MemoryRemote
+from tests.support.syncing import Clock
 
 ME = Caller(0, 0, 1)
 
@@ -61,11 +58,16 @@ class Drive:
     def __init__(self, folder: Path, remote: MemoryRemote | None = None, **options: Any) -> None:
         self.remote = remote if remote is not None else MemoryRemote()
         self.options = CoreOptions(**options)
-        self.tree = Tree(Records(folder), self.options)
-        self.incoming = Incoming(self.tree, self.remote)
+        self.clock = Clock()
+        self.tree = Tree(Records(folder), self.options, clock=self.clock)
         self.spool = Spool(folder / "spool")
         self.reading = PlainReading(self.remote)
-        self.fs = FileSystem(self.tree, self.spool, self.reading, self.incoming, self.remote.account)
+        lists = Later()
+        self.fs = FileSystem(self.tree, self.spool, self.reading, lists, self.remote.account)
+        self.sync = Sync(self.tree, self.remote, OpenContents(self.fs.files))
+        self.sync.hearing._gap_s = 0.0
+        self.fs.is_uploading = self.sync.incoming.memory.busy.__contains__
+        self.incoming = lists.incoming = self.sync.incoming
         # No call to Box may be made with a lock of the tree held.
         self.remote.on_call = lambda method: self._refuse_locked(method)
 
@@ -158,73 +160,31 @@ class Drive:
         return sorted(path.name for path in self.spool.folder.iterdir() if path.name.isdigit())
 
     # Box
+    def hear(self) -> None:
+        self.sync.hearing.catch_up()
+
+    def push_once(self) -> int:
+        """Plan, and make the calls; return how many."""
+        made = 0
+        for call in self.sync.pushing.plan().calls:
+            if self.sync.sending.claim(call):
+                self.sync.sending.run(call)
+                made += 1
+        return made
+
     def push(self) -> None:
-        """Send everything that is pending."""
-        for _ in range(100):
-            todo = sorted(self.tree.pending(), key=lambda node: (node.parent is not None, not node.is_folder, node.ino))
-            if not todo:
+        """Let time pass until Box has everything that is pending."""
+        for round_ in range(100):
+            self.clock.pass_(3 if round_ < 5 else 130)
+            if not self.push_once() and not self.tree.pending_count():
                 return
-            for node in todo:
-                fresh = self.tree.node(node.ino)
-                if fresh is not None and self.tree.is_pending(node.ino):
-                    self._push(fresh)
-        raise AssertionError(f"still pending: {list(self.tree.pending())}")
-
-    def _push(self, node: Node) -> None:
-        wanted = self.tree.wanted(node)
-        remote = node.remote
-        if Wanted.DELETE in wanted:
-            assert remote is not None
-            with suppress(NotFound):  # it went with its folder
-                self.remote.delete(remote.kind, remote.id, recursive=True)
-            with self.tree.change() as change:
-                change.remove(node.ino)
-            return
-        parent = self.tree.node(node.parent) if node.parent is not None else None
-        assert parent is not None
-        if parent.item_id is None:
-            return
-        edit = None
-        if Wanted.CREATE in wanted and node.kind is Kind.FOLDER:
-            item = self.remote.create_folder(parent.item_id, box_name(node))
-        elif Wanted.CREATE in wanted or Wanted.CONTENT in wanted:
-            sending = self.fs.files.sending(node.ino)
-            try:
-                body, edit = whole(sending), sending.edit
-                if remote is None:
-                    item = self.remote.upload_file(
-                        parent.item_id, box_name(node), body, sha1=sha1_of(body), mtime_ns=node.mtime_ns
-                    )
-                else:
-                    assert node.content is not None
-                    item = self.remote.upload_version(
-                        remote.id, body, sha1=sha1_of(body), etag=node.content.base_etag, mtime_ns=node.mtime_ns
-                    )
-            finally:
-                sending.close()
-        elif wanted & (Wanted.PLACE | Wanted.TIME):
-            assert remote is not None
-            item = self.remote.update(
-                remote.kind, remote.id, name=box_name(node), parent_id=parent.item_id, mtime_ns=node.mtime_ns
-            )
-        else:
-            self._push_properties(node)
-            return
-        with self.tree.change() as change:
-            change.acknowledge(node.ino, item, edit)
-
-    def _push_properties(self, node: Node) -> None:
-        from dataclasses import replace
-
-        from boxfs.core.attributes import changes
-
-        assert node.remote is not None
-        known = self.remote.set_properties(
-            node.kind, node.remote.id, changes(node, self.options), known=node.remote.properties
-        )
-        with self.tree.change() as change:
-            change.acknowledge(node.ino, replace(node.remote, properties=known))
+        raise AssertionError(f"still pending: {[self.sync._describe(node) for node in self.tree.pending()]}")
 
 
-def sha1(data: bytes) -> str:
-    return hashlib.sha1(data).hexdigest()
+class Later:
+    """The file system lists through Sync, which is built on the file system."""
+
+    incoming: Incoming
+
+    def list_folder(self, ino: Ino, *, background: bool = False) -> Node:
+        return self.incoming.list_folder(ino, background=background)

@@ -115,6 +115,9 @@ class Machine:
     def is_writing(self, ino: Ino) -> bool:
         return ino in self.writing
 
+    def is_open(self, ino: Ino) -> bool:
+        return ino in self.writing
+
     # What a program does
     def node(self, path: str) -> Node:
         node = self.tree.node(ROOT_INO)

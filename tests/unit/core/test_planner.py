@@ -233,9 +233,9 @@ def test_file_held_open_for_writing_waits_for_a_pause() -> None:
     world.edit(file)
     changed = world.now
     world.now += 10 * SECOND
-    assert plan(world.outlook(writing={file})).next_ns == changed + OPEN_IDLE_NS
+    assert plan(world.outlook(in_use={file})).next_ns == changed + OPEN_IDLE_NS
     world.now += 21 * SECOND
-    assert kinds(plan(world.outlook(writing={file})).calls) == ["UploadVersion"]
+    assert kinds(plan(world.outlook(in_use={file})).calls) == ["UploadVersion"]
 
 
 def test_delete_waits_for_the_rest_of_the_tree_with_patience() -> None:
