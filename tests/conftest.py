@@ -57,6 +57,8 @@ def mount(box: Box, tmp_path: Path) -> Iterator[Callable[..., Mounted]]:
 def mounted(mount: Callable[..., Mounted]) -> Mounted:
     """A mount of the whole account."""
     return mount()
+
+
 @pytest.fixture(scope="module")
 def emulator_of_module(emulator: EmulatorProcess) -> Iterator[Box]:
     """A fresh account for a whole file of tests, which must not use `box` as well."""
