@@ -1,6 +1,7 @@
 """Conflicts: both sides changed.  Whoever loses a name keeps its bytes; nobody's are overwritten.
 
-    new bytes there, new bytes here      same bytes: done; else ours become "name (conflicted copy HOST DATE)"
+    new bytes there, new bytes here      same bytes: done; else ours become "name (conflicted copy HOST DATE)",
+                                         or keep the name that they were given here, where Box's has another
     new bytes there that are our own     (a lost reply): the edit goes on from them
     etag moved, bytes did not            no conflict: send again
     gone there, new bytes here           ours are uploaded anew; a folder that is gone is made again
@@ -19,8 +20,10 @@ from boxfs.base.types import Item, ItemId, Kind
 from boxfs.core import attempts
 from boxfs.core.conflict_names import conflict_name
 from boxfs.core.incoming import Incoming
+from boxfs.core.names import fold
 from boxfs.core.node import Node
 from boxfs.core.remote import Remote
+from boxfs.core.shown import shown_name
 from boxfs.core.tree import Change, Tree
 from boxfs.core.uploading import Prepared
 
@@ -63,6 +66,9 @@ class Conflicts:
             if item.etag == node.remote.etag:
                 raise error
             with self._tree.change() as change:
+                # Somebody may have renamed or moved it: without this our upload, which names it, would undo that.
+                self._incoming.memory.busy.discard(node.ino)
+                self._incoming.learn(change, [item])
                 self._rebase(change, node, item)
             return
         self._judge(node, item)
@@ -98,10 +104,12 @@ class Conflicts:
         assert node.parent is not None
         assert node.content is not None
         parent, options = node.parent, self._tree.options
-        name = conflict_name(
-            node.name, options.host, self._tree.clock(), lambda n: self._tree.holder(parent, n) is not None
-        )
-        log.warning("%s was changed at Box and here: ours is now %r", self._tree.path(node.ino), name)
+        log.warning("%s was changed at Box and here: both are kept", self._tree.path(node.ino))
+        name = node.name
+        if not self._renamed_here(node, item):
+            name = conflict_name(
+                node.name, options.host, self._tree.clock(), lambda n: self._tree.holder(parent, n) is not None
+            )
         base_file = node.content.base_file
         if node.content.base is not None and base_file is None:
             base_file = item.id
@@ -109,14 +117,21 @@ class Conflicts:
         attempts.end(change, node.ino)
         change.put(
             replace(
-                node, name=name, mark=0, remote=None, content=content, conflict_of=node.name,
+                node, name=name, mark=0 if name != node.name else node.mark, remote=None, content=content,
+                conflict_of=node.name if name != node.name else None,
                 attempts=0, not_before_ns=0, error=None, changed_ns=self._tree.clock(),
             )
         )  # fmt: skip
-        change.entry_gone(parent, node.name)
-        change.entry_appeared(parent, name)
+        if name != node.name:
+            change.entry_gone(parent, node.name)
+            change.entry_appeared(parent, name)
         self._incoming.memory.unbury(item.key)
         self._incoming.learn(change, [item])
+
+    def _renamed_here(self, node: Node, item: Item) -> bool:
+        """Our edit has a name of its own, given here: Box's version keeps the one it has there, and none need yield."""
+        above = self._tree.by_item(Kind.FOLDER, item.parent_id) if item.parent_id is not None else None
+        return above is not None and (above.ino, fold(shown_name(item))) != (node.parent, fold(node.name))
 
     # What is not there any more
     def item_missing(self, node: Node, *, asked: bool = False) -> bool:

@@ -171,7 +171,7 @@ class Sending:
             except BaseGone:
                 self._conflicts.base_gone(node, call.parent_id, call.name)
                 return
-            same = item.sha1 in (None, prepared.sha1)
+            same = prepared.source.is_copy or item.sha1 in (None, prepared.sha1)
             with self._tree.change(frees=True) as change:
                 now = self._taken_in(change, node, item, prepared.edit if same else None)
                 if now is not None and prepared.source.is_copy and same and not now.times_set:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from boxfs.base.types import Etag, Ino, Item, ItemId, UploadSession, VersionId
 from boxfs.core import attempts
@@ -33,13 +34,18 @@ class NoBytes:
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prepared:
-    """Bytes ready to be sent, with their digest."""
+    """Bytes ready to be sent, with their digest.  stopped: tells that nobody wants it any more."""
 
     source: Outgoing
-    sha1: str
     edit: int | None  # None: the node has no content of its own
+    stopped: Callable[[], bool]
+
+    @cached_property
+    def sha1(self) -> str:
+        """The digest, read when first asked for: a copy that Box makes needs none.  As `Uploading.prepared` raises."""
+        return sha1_of(whole(self.source, lambda: self.source.stale or self.stopped()))
 
 
 class Uploading:
@@ -60,11 +66,10 @@ class Uploading:
 
     @contextmanager
     def prepared(self, node: Node) -> Iterator[Prepared]:
-        """Hold the node's bytes still and know their digest.  Raises GivenUp, BaseGone, Unreachable."""
+        """Hold the node's bytes still; their digest is read when asked for.  Raises GivenUp, BaseGone, Unreachable."""
         source: Outgoing = (self._contents.outgoing(node.ino) if node.content is not None else None) or NoBytes()
         try:
-            sha1 = sha1_of(whole(source, lambda: source.stale or self._stopped()))
-            yield Prepared(source, sha1, source.edit if node.content is not None else None)
+            yield Prepared(source, source.edit if node.content is not None else None, self._stopped)
         finally:
             source.close()
 
