@@ -170,7 +170,7 @@ class MountProcess:
             return False
         return True
 
-    # Signals.  Handlers run inside the main thread, which may hold any lock: they only start threads.
+    # Signals.  They are heard in a thread of their own, which nothing here may hold up.
 
     def _on_signal(self, number: int) -> None:
         self._signals += 1

@@ -34,11 +34,11 @@ _READ_BUFFER = 1 << 20  # max_pages of the kernel, 256, times 4 KiB
 _PYBUF_READ = 0x100
 
 # Capabilities, fuse_common.h
-_CAP_PARALLEL_DIROPS = 1 << 18
 _CAP_READDIRPLUS_AUTO = 1 << 14
 _CAP_WRITEBACK_CACHE = 1 << 16
+_CAP_PARALLEL_DIROPS = 1 << 18
+_CAP_HANDLE_KILLPRIV_V2 = 1 << 21  # libfuse 3.17
 _CAP_CACHE_SYMLINKS = 1 << 23
-_CAP_HANDLE_KILLPRIV_V2 = 1 << 28
 _CAP_OVER_IO_URING = 1 << 31
 _EPOCH_MINOR = 44  # FUSE_NOTIFY_INC_EPOCH came with protocol 7.44, Linux 6.16
 
@@ -158,7 +158,6 @@ class Binding:
         self._callbacks: list[Any] = []  # keeps them alive
         # Names that the kernel holds; filled only where it cannot drop all names at one word.
         self.seen_names: SeenNames | None = None
-        self._kernel_clears_set_id = True
         self.table = _LowlevelOps()
         self._fill()
 
@@ -216,14 +215,14 @@ class Binding:
         want = conn.want & ~(_CAP_READDIRPLUS_AUTO | _CAP_WRITEBACK_CACHE | _CAP_OVER_IO_URING)
         wished = _CAP_PARALLEL_DIROPS | _CAP_CACHE_SYMLINKS
         if self._options.xattr:
-            # Else every write asks for security.capability first.
+            # Else every write asks for security.capability first (and does, with libfuse before 3.17).
             wished |= _CAP_HANDLE_KILLPRIV_V2
         want |= wished & conn.capable
         conn.want = want
-        self._kernel_clears_set_id = not want & _CAP_HANDLE_KILLPRIV_V2
+        self._operations.clears_set_id = bool(want & _CAP_HANDLE_KILLPRIV_V2)
         conn.max_background = self._options.max_background
         conn.congestion_threshold = self._options.max_background * 3 // 4
-        if conn.proto_minor < _EPOCH_MINOR or self._options.remember_names:
+        if conn.proto_minor < _EPOCH_MINOR or not self._options.epoch:
             self.seen_names = SeenNames()
 
     # Arguments
@@ -316,12 +315,11 @@ class Binding:
             self._library.view_memory,
             self._fh_offset,
         )
-        clears_set_id = self._operations.clears_set_id
+        needs_caller = self._operations.writing_needs_caller
 
         def callback(req: int, ino: int, data: int, size: int, offset: int, fi: int) -> None:
             try:
-                ours = not self._kernel_clears_set_id and clears_set_id(Ino(ino))
-                caller = self._caller(req) if ours else None
+                caller = self._caller(req) if needs_caller(Ino(ino)) else None
                 # libfuse's own memory, which goes when this callback returns: release() fails where somebody still
                 # holds a slice of it.  (Not after an exception, whose traceback holds some.)
                 view = view_memory(data, size, _PYBUF_READ)

@@ -34,7 +34,7 @@ class Kernel(Protocol):
     def drop_name(self, parent: int, name: bytes) -> int: ...
 
     def drop_all_names(self) -> int:
-        """-EINVAL where the kernel has no such notice."""
+        """Only from Linux 6.16 on."""
 
 
 class SeenNames:
@@ -167,10 +167,9 @@ class Invalidator:
             log.warning("the kernel refused a notice %s: %s", notice, os.strerror(-result))
 
     def _drop_everything(self) -> int:
-        result = self._kernel.drop_all_names()
         seen_names = self._seen_names()
-        if result != -errno.EINVAL or seen_names is None:
-            return result
+        if seen_names is None:
+            return self._kernel.drop_all_names()
         for parent, name in seen_names.all():
             self._kernel.drop_name(parent, name)
         return 0

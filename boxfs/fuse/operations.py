@@ -39,8 +39,10 @@ class Operations:
         # Folders removed while the kernel still holds them (somebody's working directory): the last attributes, so
         # that stat(".") goes on.  Dropped when the kernel forgets the inode.
         self._removed: dict[Ino, Attr] = {}  # guarded by _lock
-        # Inodes seen with a set-user-id or set-group-id bit, which a write by anybody but root must clear.
-        self._set_id: set[Ino] = set()
+        # Whether clearing set-user-id and set-group-id bits is ours (FUSE_CAP_HANDLE_KILLPRIV_V2): by chown, and by a
+        # change of content by anybody but root.  Else the kernel does it by a setattr of the mode.
+        self.clears_set_id = False
+        self._set_id: set[Ino] = set()  # inodes seen with such a bit
 
     # Names
     def lookup(self, parent: Ino, name: bytes) -> Attr:
@@ -80,6 +82,8 @@ class Operations:
         mtime_ns: int | None = None,
         handle: HandleNo | None = None,
     ) -> Attr:
+        if self.clears_set_id and mode is None and (uid is not None or gid is not None):
+            mode = self._cleared_mode(ino)
         attr = self.files.setattr(
             ino,
             mode=mode,
@@ -92,6 +96,8 @@ class Operations:
             caller=caller,
         )
         self.changes.note()
+        if self.clears_set_id and size is not None:
+            return self._content_changed(ino, caller) or attr
         return self._seen(attr)
 
     def access(self, ino: Ino, mask: int, caller: Caller) -> None:
@@ -166,6 +172,8 @@ class Operations:
     def open(self, ino: Ino, flags: int, caller: Caller) -> HandleNo:
         handle = self.files.open(ino, flags, caller)
         if flags & os.O_TRUNC:
+            if self.clears_set_id:
+                self._content_changed(ino, caller)
             self.changes.note()
         return handle
 
@@ -179,24 +187,30 @@ class Operations:
         return self.files.read_into(handle, buffer, offset)
 
     def write(self, ino: Ino, handle: HandleNo, data: memoryview, offset: int, caller: Caller | None) -> int:
-        """caller: given where a set-user-id bit would have to be cleared by us (`clears_set_id`)."""
+        """caller: only needed where `writing_needs_caller` says so."""
         count = self.files.write(handle, data, offset)
-        if caller is not None and caller.uid != 0:
-            self._clear_set_id(ino, caller)
+        if caller is not None:
+            self._content_changed(ino, caller)
         self.changes.note()
         return count
 
-    def clears_set_id(self, ino: Ino) -> bool:
-        return ino in self._set_id
+    def writing_needs_caller(self, ino: Ino) -> bool:
+        return self.clears_set_id and ino in self._set_id
 
-    def _clear_set_id(self, ino: Ino, caller: Caller) -> None:
+    def _content_changed(self, ino: Ino, caller: Caller) -> Attr | None:
+        mode = None if caller.uid == 0 else self._cleared_mode(ino)
+        return None if mode is None else self.files.setattr(ino, mode=mode, caller=caller)
+
+    def _cleared_mode(self, ino: Ino) -> int | None:
+        """The mode without the bits that give rights away, None where there are none."""
+        if ino not in self._set_id:
+            return None
         mode = self.files.getattr(ino).mode
         cleared = mode & ~stat.S_ISUID
         if mode & stat.S_IXGRP:  # without it, S_ISGID means mandatory locking and stays
             cleared &= ~stat.S_ISGID
-        if cleared != mode:
-            self.files.setattr(ino, mode=stat.S_IMODE(cleared), caller=caller)
         self._set_id.discard(ino)
+        return None if cleared == mode else stat.S_IMODE(cleared)
 
     def flush(self, handle: HandleNo) -> None:
         self.files.flush(handle)

@@ -14,7 +14,8 @@ class MountOptions:
     workers: requests answered at the same time.  *_timeout_s: how long the kernel keeps attributes, names, and the
     absence of names without asking; what changes elsewhere is told to it (invalidation.py).
     read_ahead_kb: the kernel's read-ahead, raised where we may (root).
-    remember_names: keep a list of the names that the kernel holds even where the kernel does not need it.
+    epoch: let the kernel drop all names at one word where it can (Linux 6.16); without it, and before, a list of the
+    names that it holds is kept.
     """
 
     fsname: str = "boxfs"
@@ -31,7 +32,7 @@ class MountOptions:
     negative_timeout_s: float = 0.0
     max_background: int = 128
     read_ahead_kb: int = 1024
-    remember_names: bool = False
+    epoch: bool = True
 
     def for_libfuse(self) -> list[str]:
         """The words after `-o`, one each."""

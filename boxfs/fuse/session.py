@@ -20,10 +20,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 from boxfs.core.interface import Files
@@ -34,6 +32,7 @@ from boxfs.fuse.library import Arguments, Library, load
 from boxfs.fuse.mountpoint import MountError
 from boxfs.fuse.operations import Operations
 from boxfs.fuse.options import MountOptions
+from boxfs.fuse.signals import Signals
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +52,18 @@ def _ignore(_number: int) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hooks:
-    """What the caller does at turning points; all but on_signal run in the thread that called `run`.
+    """What the caller does at turning points.
 
-    on_ready: the mount answers.  An exception from it unmounts, and leaves `run`.
-    on_signal: SIGTERM or SIGINT came, each time; the first one has begun to detach the mount.  Must return at once.
-    on_hangup: SIGHUP came (reload settings, rotate logs).  Must return at once.
-    on_unmounted: no request can come any more; the core may finish.
+    on_ready: the mount answers.  In the thread that called `run`; an exception from it unmounts, and leaves `run`.
+    on_signal: SIGTERM or SIGINT came, each time, also while on_unmounted runs; the first one has begun to detach the
+    mount.  In a thread of the signals' own.
+    on_hangup: SIGHUP came (reload settings, rotate logs); the same thread.  None: it means what SIGTERM does.
+    on_unmounted: no request can come any more; the core may finish.  In the thread that called `run`.
     """
 
     on_ready: Callable[[], None] = _nothing
     on_signal: Callable[[int], None] = _ignore
-    on_hangup: Callable[[], None] = _nothing
+    on_hangup: Callable[[], None] | None = None
     on_unmounted: Callable[[], None] = _nothing
 
 
@@ -102,29 +102,33 @@ class Session:
         )
         operations = Operations(self._files)
         binding = Binding(library, operations, self.options)
+        with Signals({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hang_up}):
+            return self._serve(library, binding, operations)
+
+    def _serve(self, library: Library, binding: Binding, operations: Operations) -> int:
         session = self._mount(library, binding)
-        broken = False
+        if self._detached.is_set():  # the signal came while there was nothing to detach yet
+            self._detach()
+        workers: list[_Worker] = []
         try:
-            kernel = _Kernel(library, session)
-            invalidator = Invalidator(kernel, operations.changes, lambda: binding.seen_names)
+            invalidator = Invalidator(_Kernel(library, session), operations.changes, lambda: binding.seen_names)
             self.invalidator = invalidator
-            with self._signals():
-                workers = self._start_workers(library, session)
-                invalidator.start()
-                self._files.set_watcher(invalidator)
-                try:
-                    self._settings_of_the_mount()
-                    self._hooks.on_ready()
-                except BaseException:
-                    self.detach()
-                    raise
-                finally:
-                    self._join(workers)
-                    invalidator.stop()
-                broken = any(worker.result not in (0, None) for worker in workers) and not self._detached.is_set()
-                self._hooks.on_unmounted()
+            workers = self._start_workers(library, session)
+            invalidator.start()
+            self._files.set_watcher(invalidator)
+            try:
+                self._settings_of_the_mount()
+                self._hooks.on_ready()
+            except BaseException:
+                self.detach()
+                raise
+            finally:
+                self._join(workers)
+                invalidator.stop()
+            broken = any(worker.result not in (0, None) for worker in workers) and not self._detached.is_set()
+            self._hooks.on_unmounted()
         finally:
-            if not any(thread.name.startswith(_WORKER_NAME) for thread in threading.enumerate()):
+            if all(worker.result is not None for worker in workers):
                 library.session_unmount(session)
                 library.session_destroy(session)
         return EXIT_BROKEN if broken else EXIT_OK
@@ -201,24 +205,13 @@ class Session:
             worker.join(max(0.0, deadline - time.monotonic()))
 
     # Signals
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        handlers: dict[int, Callable[[int, FrameType | None], None]] = {
-            signal.SIGTERM: self._stop,
-            signal.SIGINT: self._stop,
-            signal.SIGHUP: lambda _number, _frame: self._hooks.on_hangup(),
-        }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+    def _hang_up(self, number: int) -> None:
+        if self._hooks.on_hangup is None:
+            self._stop(number)
+        else:
+            self._hooks.on_hangup()
 
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
+    def _stop(self, number: int) -> None:
         self.detach()
         self._hooks.on_signal(number)
 
@@ -227,12 +220,13 @@ _WORKER_NAME = "boxfs-fuse-"
 
 
 class _Worker(threading.Thread):
-    """Runs libfuse's loop.  result: 0, or -errno of what ended it."""
+    """Runs libfuse's loop.  result: None while it runs, then 0 or -errno of what ended it."""
 
     def __init__(self, library: Library, session: int, number: int, ended: threading.Event) -> None:
         super().__init__(name=f"{_WORKER_NAME}{number}", daemon=True)
         self._ended = ended
         self._loop = functools.partial(library.session_loop, session)
+        self._ended = ended
         self.result: int | None = None
 
     def run(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from boxfs.base.errors import FsError
 from boxfs.base.types import HandleNo
+from boxfs.fuse.operations import Operations
 from boxfs.fuse.options import MountOptions
 from boxfs.fuse.session import Hooks, Session
 from tests.support.memoryfiles import MemoryFiles, Remote
@@ -54,21 +55,37 @@ class Awkward(MemoryFiles):
             raise RuntimeError("broken on purpose")
         return super().lookup(parent, name)
 
-    def getxattr(self, ino: Any, name: str) -> bytes:
-        self.counts["getxattr"] = self.counts.get("getxattr", 0) + 1
-        return super().getxattr(ino, name)
+    def count_getxattr(self) -> None:
+        """At the layer's own door, since it refuses most names by itself."""
+        original = Operations.getxattr
+
+        def counting(operations: Operations, ino: Any, name: bytes) -> bytes:
+            self.counts["getxattr"] = self.counts.get("getxattr", 0) + 1
+            return original(operations, ino, name)
+
+        setattr(Operations, "getxattr", counting)  # noqa: B010 - mypy minds the assignment
 
 
 def main() -> int:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     given = json.loads(sys.argv[2])
     grace_s = given.pop("grace_s", 10.0)
+    if given.pop("refuse_ready", False):
+
+        def ready() -> None:
+            raise RuntimeError("not ready, on purpose")
+    else:
+
+        def ready() -> None:
+            say(event="ready")
+
     if "extra" in given:
         given["extra"] = tuple(given["extra"])
     files = Awkward()
+    files.count_getxattr()
     remote = Remote(files)
     hooks = Hooks(
-        on_ready=lambda: say(event="ready"),
+        on_ready=ready,
         on_signal=lambda number: say(event="signal", number=number),
         on_hangup=lambda: say(event="hangup"),
         on_unmounted=lambda: say(event="unmounted"),

@@ -1,0 +1,1 @@
+"""POSIX cases by subject; tests/mount/posix_cases.py gathers them."""
