@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "whoami": ("login:whoami", "Whose account it is."),
     "accounts": ("login:list_accounts", "The accounts that are logged in."),
     "top": ("top", "Every mount, live."),
+    "dashboard": ("dashboard", "A local web page with plots of every mount."),
     "metrics": ("metrics", "The numbers of all mounts, for Prometheus."),
     "log": ("log", "The log of a mount."),
     "config": ("config", "Every option, its value, and where that came from."),
