@@ -32,6 +32,7 @@ class Foresight:
         around = TreeSurroundings(tree)
         reading.watch(around)
         self._walking = Walking(around, list_ahead)
+        around.walk_top = self._walking.top
 
     def opens(self, node: Node, pid: int) -> None:
         """A program opens the file for reading.  Raises NotCached where it may not have it fetched."""

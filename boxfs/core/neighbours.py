@@ -69,6 +69,7 @@ class _Run:
         self.places = [{each.ino: place for place, each in enumerate(order)} for order in self.orders]
         self.last = [-1] * len(self.orders)
         self.streak = [0] * len(self.orders)
+        self.opened = 0
         self.walk = walk or _Walk()
         self.recognised = walk is not None
 
@@ -84,8 +85,9 @@ class _Run:
         best = max(range(len(self.streak)), key=self.streak.__getitem__)
         if self.streak[best] >= STREAK:
             self.recognised, self.walk.order = True, best
-        elif self.streak[self.walk.order] < 2 and self.walk.opened > 1:
+        elif self.streak[self.walk.order] < 2 and self.opened:
             self.recognised = False  # it jumps about
+        self.opened += 1
         self.walk.opened += 1
         self.walk.ahead.pop(ino, None)
         return self.last[self.walk.order] if self.recognised else None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from boxfs.base.types import Ino, Kind
 from boxfs.core.neighbours import Sibling
 from boxfs.core.node import Node
 from boxfs.core.source import FileVersion
 from boxfs.core.tree import Tree
-
-LEVELS = 8  # how far up a walk is followed
 
 
 def version_of(node: Node) -> FileVersion | None:
@@ -26,6 +24,7 @@ def version_of(node: Node) -> FileVersion | None:
 class TreeSurroundings:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self.walk_top: Callable[[], Ino | None] = lambda: None
 
     def siblings(self, folder: Ino) -> Sequence[Sibling]:
         return [
@@ -35,15 +34,19 @@ class TreeSurroundings:
         ]
 
     def next_folder(self, folder: Ino) -> Ino | None:
-        return next(self._after(folder, wrap=False), None)
+        """Return the folder that the walk which is under way comes to next; None where none is, or it ends here."""
+        top = self.walk_top()
+        if top is None or not (folder == top or self._tree.is_below(folder, top)):
+            return None
+        return next(self._after(folder, top, wrap=False), None)
 
-    def after(self, folder: Ino) -> Iterator[Ino]:
-        """Yield the folders that a walk may come to, the likely ones first: below, beside, beside each one above."""
-        return self._after(folder, wrap=True)
+    def after(self, folder: Ino, top: Ino) -> Iterator[Ino]:
+        """Yield the folders at or below `top` that a walk may come to, the likely ones first: below, beside, above."""
+        return self._after(folder, top, wrap=True)
 
-    def _after(self, folder: Ino, *, wrap: bool) -> Iterator[Ino]:
+    def _after(self, folder: Ino, top: Ino, *, wrap: bool) -> Iterator[Ino]:
         yield from self._below(folder)
-        for _ in range(LEVELS):
+        while folder != top:
             node = self._tree.node(folder)
             if node is None or node.parent is None:
                 return

@@ -25,6 +25,7 @@ STREAK = 3
 LEAST_AHEAD = 4
 MOST_AHEAD = 64
 FRESH_S = 10.0  # after so long without a step, a walk is over
+DEEPEST = 500
 LOOK_AHEAD = 2000  # folders that are passed in search of unlisted ones
 
 
@@ -35,8 +36,8 @@ class Folders(Protocol):
 
     def is_listed(self, folder: Ino) -> bool: ...
 
-    def after(self, folder: Ino) -> Iterator[Ino]:
-        """Yield the folders that a walk comes to after `folder`: below it, beside it, beside those above."""
+    def after(self, folder: Ino, top: Ino) -> Iterator[Ino]:
+        """Yield the folders that a walk comes to after `folder`, none that is not below `top`."""
 
 
 class Walking:
@@ -52,6 +53,7 @@ class Walking:
         self._last: Ino | None = None
         self._last_s = 0.0
         self._steps = 0
+        self._top: Ino | None = None  # all that the walk opened is at or below it
         self._ahead: set[Ino] = set()  # listed ahead, or about to be, and not opened yet
         self._looking = False
 
@@ -69,12 +71,17 @@ class Walking:
         step = expected or (fresh and last is not None and self._is_step(last, folder))
         with self._lock:
             if not step:
-                self._steps = 1
+                self._steps, self._top = 1, folder
                 self._ahead.clear()
                 return
             self._steps += 1
-            if self._steps < STREAK:
-                return
+            steps, top = self._steps, self._top
+        if top is not None and not self._is_below(folder, top):
+            top = self._folders.parent(folder)
+            with self._lock:
+                self._top = top
+        if steps < STREAK:
+            return
         self._look()
 
     def listed(self) -> None:
@@ -84,10 +91,24 @@ class Walking:
                 return
         self._look()
 
+    def top(self) -> Ino | None:
+        """Return the folder that a walk which is under way goes through; None where there is none."""
+        with self._lock:
+            walks = self._steps >= STREAK and time.monotonic() - self._last_s < FRESH_S
+            return self._top if walks else None
+
+    def _is_below(self, folder: Ino, top: Ino) -> bool:
+        above: Ino | None = folder
+        for _ in range(DEEPEST):
+            if above is None or above == top:
+                break
+            above = self._folders.parent(above)
+        return above == top
+
     def _is_step(self, last: Ino, folder: Ino) -> bool:
         parent = self._folders.parent(folder)
         above: Ino | None = last
-        for _ in range(100):
+        for _ in range(DEEPEST):
             if above is None:
                 return False
             if parent == above:
@@ -108,13 +129,13 @@ class Walking:
         """Begin listings ahead of where the walk is, as many as it may."""
         with self._lock:
             self._looking = False
-            start = self._last
+            start, top = self._last, self._top
             room = min(max(self._steps, LEAST_AHEAD), MOST_AHEAD) - len(self._ahead)
             fresh = time.monotonic() - self._last_s < FRESH_S
-        if start is None or room <= 0 or not fresh:
+        if start is None or top is None or room <= 0 or not fresh:
             return
         found: list[Ino] = []
-        for passed, folder in enumerate(self._folders.after(start)):
+        for passed, folder in enumerate(self._folders.after(start, top)):
             if len(found) >= room or passed > LOOK_AHEAD:
                 break
             if not self._folders.is_listed(folder):

@@ -38,10 +38,10 @@ class Forest:
     def is_listed(self, folder: Ino) -> bool:
         return folder in self.listed
 
-    def after(self, folder: Ino) -> Iterator[Ino]:
+    def after(self, folder: Ino, top: Ino) -> Iterator[Ino]:
         yield from self._known_below(folder)
         parent = self.parents[folder]
-        while parent is not None:
+        while parent is not None and folder != top:
             beside = self.below[parent]
             for other in beside[beside.index(folder) + 1 :]:
                 yield other
@@ -148,3 +148,17 @@ def test_a_box_that_cannot_be_reached_is_not_asked_for_ever(make: Callable[[Fore
         walking.opened(folder)
         until(lambda: quiet(walking))
     assert len(forest.listed) == 3
+
+
+def test_a_walk_stays_below_where_it_began(make: Callable[[Forest], Walking]) -> None:
+    forest = Forest((10, 10))
+    forest.list(ROOT_INO)
+    walking = make(forest)
+    top = forest.below[ROOT_INO][3]
+    for folder in (top, *forest.below[top]):
+        visit(walking, forest, folder)
+    assert walking.top() == top
+    assert set(forest.listed) == {ROOT_INO, top, *forest.below[top]}
+    beside = forest.below[ROOT_INO][4]
+    visit(walking, forest, beside)
+    assert walking.top() == ROOT_INO
