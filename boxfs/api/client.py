@@ -129,7 +129,7 @@ class BoxClient:
     ) -> Tokens:
         """Return a weaker token, to be given to somebody else: only these scopes, perhaps only on one item.
 
-        item: (type, id).
+        item: (type, id).  The token is that of this client's own login, also where it acts as another user.
         """
         resource = f"{self.session.api_url}/{item[0]}s/{item[1]}" if item is not None else None
         token = self.session.auth.token(self.session.anonymous)

@@ -14,15 +14,16 @@ from functools import partial
 from urllib.parse import urljoin
 
 from boxfs.api import errors
-from boxfs.api.cancel import Cancel
+from boxfs.api.cancel import Cancel, Cancelled
 from boxfs.api.http import Cost, Lost, Priority, Request, Response
 from boxfs.api.session import Session
-from boxfs.base.errors import BadReply, Unreachable
+from boxfs.base.errors import BadReply, NotSupported, Unreachable
 from boxfs.base.flight import SingleFlight
 
 # A body that ends early is fetched on; so often without a single byte in between, then it is an error.
 BARREN_TRIES = 4
 REDIRECTS = 5
+REDIRECTED = frozenset({301, 302, 303, 307, 308})
 # What a download host says of a URL that is too old; the API knows whether there is more to it.
 _STALE = frozenset({401, 403, 404, 410})
 
@@ -76,21 +77,37 @@ class UrlDownload:
             if at < stop and barren >= BARREN_TRIES:
                 raise lost or Unreachable("the download ends early again and again")
 
-    def read_all(self, *, cancel: Cancel | None = None) -> Response:
-        """Return the reply with the whole content, for readers that do not know its size."""
-        return self._open(0, None, cancel, self._priority)
+    def url(self) -> str:
+        """Return an address of the content.  Raises NotSupported at a server that sends the bytes itself."""
+        opened: list[Response] = []
+        url = self._ask(0, 1, None, self._priority, opened)
+        for each in opened:
+            each.close()
+        if url is None:
+            raise NotSupported("this server gives no download addresses")
+        return url
 
-    def _open(self, start: int, stop: int | None, cancel: Cancel | None, priority: Priority) -> Response:
+    def _open(self, start: int, stop: int, cancel: Cancel | None, priority: Priority) -> Response:
         """Return a reply whose body begins at `start` (206), or at 0 (200)."""
         for _ in range(3):
             url = self._known_url()
             if url is None:
                 opened: list[Response] = []
-                url = self._flight.do("url", partial(self._ask, start, stop, cancel, priority, opened))
+                try:
+                    url = self._flight.do("url", partial(self._ask, start, stop, cancel, priority, opened))
+                except Cancelled:
+                    if cancel is not None and cancel.cancelled:
+                        raise
+                    continue  # who asked for all of us gave up
                 if opened:
                     return opened[0]
                 if url is None:
                     response = self._get(self._session.api_url + self._path, start, stop, cancel, priority, at_api=True)
+                    if response.status in REDIRECTED:
+                        response.close()
+                        with self._lock:
+                            self._direct = False
+                        continue
                     return errors.check(response, self._what)
             response = self._get(url, start, stop, cancel, priority, at_api=False)
             if response.status in _STALE:
@@ -114,14 +131,14 @@ class UrlDownload:
                 self._url = None
 
     def _ask(
-        self, start: int, stop: int | None, cancel: Cancel | None, priority: Priority, opened: list[Response]
+        self, start: int, stop: int, cancel: Cancel | None, priority: Priority, opened: list[Response]
     ) -> str | None:
         """Ask the API for the URL.  Where it sends the bytes itself, put the reply into `opened` and return None."""
         with self._lock:
             if self._url is not None or self._direct:
                 return self._url
         response = self._get(self._session.api_url + self._path, start, stop, cancel, priority, at_api=True)
-        if response.status in (301, 302, 303, 307, 308):
+        if response.status in REDIRECTED:
             response.close()
             url = urljoin(self._session.api_url + self._path, _location(response))
             with self._lock:
@@ -133,12 +150,11 @@ class UrlDownload:
         return None
 
     def _get(
-        self, url: str, start: int, stop: int | None, cancel: Cancel | None, priority: Priority, *, at_api: bool
+        self, url: str, start: int, stop: int, cancel: Cancel | None, priority: Priority, *, at_api: bool
     ) -> Response:
         """Send one GET with the range.  at_api: with the token, and a redirect is the answer."""
         headers = dict(self._headers) if at_api else {}
-        if start > 0 or stop is not None:
-            headers["Range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
+        headers["Range"] = f"bytes={start}-{stop - 1}"
         for _ in range(REDIRECTS):
             response = self._session.send(
                 Request(
@@ -156,7 +172,7 @@ class UrlDownload:
                     cancel=cancel,
                 )
             )
-            if at_api or response.status not in (301, 302, 303, 307, 308):
+            if at_api or response.status not in REDIRECTED:
                 return response
             response.close()
             url = urljoin(url, _location(response))

@@ -107,6 +107,15 @@ class Item(Resource):
     has_collaborations: bool | None = None
     is_externally_owned: bool | None = None
 
+    @property
+    def path(self) -> str | None:
+        """The path below the root, "/Reports/a.txt"; None where Box did not send the folders above it."""
+        above = self.raw.get("path_collection")
+        if not isinstance(above, Mapping) or not isinstance(above.get("entries"), list):
+            return None
+        names = [str(each.get("name")) for each in above["entries"] if str(each.get("id")) != "0"]
+        return "/" + "/".join([*names, self.name or ""]) if self.id != "0" else "/"
+
 
 @dataclass(frozen=True, kw_only=True)
 class File(Item):

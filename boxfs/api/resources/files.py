@@ -12,7 +12,7 @@ from boxfs.api import chunked, errors, items, wire
 from boxfs.api.chunkedupload import ChunkedUpload
 from boxfs.api.content import Content, Source, as_stream, body_of, sha1_of
 from boxfs.api.download import UrlDownload
-from boxfs.api.models import File, FileVersion, Lock, Representation
+from boxfs.api.models import File, FileVersion, Lock, Representation, Task
 from boxfs.api.resources.base import given, written_time
 from boxfs.api.resources.items import Items
 from boxfs.base.errors import BadReply, NotFound, NotReady
@@ -153,6 +153,20 @@ class Files(Items[File]):
         if isinstance(found, File) and version_id is None and found.file_version is not None:
             version_id = found.file_version.id
         return found.size, found.sha1, version_id
+
+    def download_url(self, file_id: str, *, version_id: str | None = None) -> str:
+        """Return an address that gives the bytes to anybody for about 15 minutes: to be handed on, not to be kept."""
+        source = UrlDownload(self._session, f"/files/{file_id}/content", version_id=version_id)
+        return source.url()
+
+    def embed_url(self, file_id: str) -> str | None:
+        """Return an address of Box's viewer for this file, for an iframe."""
+        found = self.get(file_id, fields="expiring_embed_link").raw.get("expiring_embed_link")
+        return wire.text(wire.obj(found).get("url"))
+
+    def tasks(self, file_id: str) -> Iterator[Task]:
+        for each in wire.entries(self._session.json("GET", f"/files/{file_id}/tasks")):
+            yield self._build(each, Task)
 
     # Versions
 

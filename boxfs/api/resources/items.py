@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -117,6 +117,17 @@ class Items(Group, Generic[I]):
         return self.update(
             item_id, fields="collections,name", collections=[{"id": each} for each in now - {collection_id}]
         )
+
+    def get_watermark(self, item_id: str) -> Mapping[str, Any]:
+        """Raises NotFound where there is none."""
+        return self._session.json("GET", f"{items.path(self.kind, item_id)}/watermark")
+
+    def apply_watermark(self, item_id: str) -> Mapping[str, Any]:
+        body = {"watermark": {"imprint": "default"}}
+        return self._session.json("PUT", f"{items.path(self.kind, item_id)}/watermark", json=body)
+
+    def remove_watermark(self, item_id: str) -> None:
+        self._no_content("DELETE", f"{items.path(self.kind, item_id)}/watermark")
 
     def _collections(self, item_id: str) -> set[str]:
         found = self.get(item_id, fields="collections").raw.get("collections")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from boxfs.api import items, properties, wire
+from boxfs.api.models import Item, Resource
 from boxfs.api.resources.base import Group
 from boxfs.base.errors import FsError
 from boxfs.base.types import ItemId, Kind
@@ -69,6 +70,23 @@ class Metadata(Group):
     def change_properties(self, item_type: str, item_id: str, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Set (None: remove) keys of global.properties, whether there is an instance or not."""
         return properties.change(self._session, Kind(item_type), ItemId(item_id), changes, None)
+
+    def query(self, body: Mapping[str, Any]) -> Iterator[Item]:
+        """Yield the items that a metadata query finds.  body: "from", "query", "query_params" … as Box has it."""
+        marker: str | None = None
+        while True:
+            asked = {**body, **({"marker": marker} if marker else {})}
+            reply = self._session.json("POST", "/metadata_queries/execute_read", json=asked, repeatable=True)
+            for each in wire.entries(reply):
+                yield self._build(wire.obj(each.get("item")) or each, Item)
+            after = wire.text(reply.get("next_marker"))
+            if after is None or after == marker:
+                return
+            marker = after
+
+    def templates(self, scope: str = "enterprise") -> Iterator[Resource]:
+        """Yield the templates of the enterprise, or Box's own ("global")."""
+        return self._by_marker(Resource, f"/metadata_templates/{scope}")
 
     def delete(self, item_type: str, item_id: str, *, scope: str = "global", template: str = "properties") -> None:
         items.delete_metadata(self._session, item_type, item_id, scope, template)
