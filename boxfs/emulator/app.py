@@ -51,6 +51,8 @@ class Emulator:
         self.log = RequestLog()
         self.on_reset: list[Callable[[], None]] = []
         self.on_purge: list[Callable[[Item], None]] = []
+        self.busy: list[tuple[float, int]] = []
+        """Folders that a large operation keeps busy, and until when (`busy.py`)."""
         self.patience: dict[str, int] = {}
         """How often something was answered "not yet": 202s and the like, by what it was about."""
         self._furnish()
@@ -102,6 +104,7 @@ class Emulator:
         self.store.clear()
         self.settings.reset(self.start)
         self.patience.clear()
+        self.busy.clear()
         self.archives.clear()
         self.plan.clear()
         self.log.clear()

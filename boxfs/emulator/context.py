@@ -85,6 +85,8 @@ class Context:
         if text is None or text == "":
             return default
         if not text.isdecimal() or len(text) > 18:
+            if self.settings.generic_paging_error:
+                raise errors.bad_request(name, f"Invalid value '{text}'.")
             raise errors.ApiError(400, f"invalid_{name}", f"Invalid value '{text}' for '{name}'")
         value = int(text)
         return value if maximum is None else min(value, maximum)
@@ -144,6 +146,8 @@ class Context:
             number = -self.user.id
         item = self.store.item(kind, number)
         if item is None or self.app.access.role(self, item) is None:
+            if self.settings.missing_if_match_412 and "if-match" in self.headers and name is None:
+                raise errors.precondition_failed()
             raise errors.not_found(kind, number, name)
         if item.trashed_at is not None:
             if trashed:
@@ -152,7 +156,7 @@ class Context:
                 raise errors.not_found(kind, number, name)
             raise errors.trashed(self.settings.trashed_folder_code if kind == "folder" else "trashed")
         if self.in_trash(item):
-            raise errors.not_found(kind, number, name) if name else errors.trashed()
+            raise errors.not_found(kind, number, name) if name else errors.trashed(self.settings.trashed_inside_code)
         return item
 
     def parent_of(self, body: Mapping[str, Any], *, required: bool = True) -> Item | None:

@@ -46,6 +46,15 @@ class Events:
         self._polls: dict[int, set[asyncio.Future[str]]] = {}
         self._channels: dict[str, tuple[int, str]] = {}
         self.closing = False
+        self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Drop events that are older than Box holds them: once, at the start."""
+        store = self.emulator.store
+        oldest = store.time() - self.emulator.settings.event_days * 86400
+        store.db.execute("DELETE FROM streams WHERE position IN (SELECT position FROM events WHERE at < ?)", (oldest,))
+        store.db.execute("DELETE FROM events WHERE at < ?", (oldest,))
+        store.commit()
 
     # Writing
 
@@ -86,12 +95,18 @@ class Events:
     # Reading
 
     def newest(self, user: int) -> int:
-        """The position of "now": behind everything that may be listed already."""
-        row = self.emulator.store.db.execute(
-            "SELECT max(position) FROM events WHERE at <= ?",
-            (self.emulator.store.time() - self.emulator.settings.event_delay_s,),
-        ).fetchone()
-        return int(row[0]) if row[0] is not None else FIRST_POSITION - 1
+        """The position of "now": behind everything that may be listed already, before what is still delayed."""
+        store = self.emulator.store
+        listed = store.time() - self.emulator.settings.event_delay_s
+        for sql, values in (
+            ("SELECT max(position) FROM events WHERE at <= ?", (listed,)),
+            ("SELECT min(position) - 1 FROM events", ()),
+        ):
+            (position,) = store.db.execute(sql, values).fetchone()
+            if position is not None:
+                return int(position)
+        row = store.db.execute("SELECT value FROM counters WHERE name='position'").fetchone()
+        return int(row[0]) if row else FIRST_POSITION - 1
 
     def is_behind(self, user: int, position: int, stream: str) -> bool:
         """Whether there is an event to be listed after that position."""

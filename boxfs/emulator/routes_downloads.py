@@ -31,6 +31,8 @@ def get_content(ctx: Context, file_id: int) -> Response:
     if lock and lock["is_download_prevented"] and lock["created_by"]["id"] != str(ctx.user.id):
         raise errors.locked()
     version, sha1, size, name = _version(ctx, file)
+    if ctx.settings.range_error_400 and _range(ctx, size) == EMPTY:
+        raise errors.ApiError(400, "requested_page_out_of_range", "Requested Page Out Of Range")
     if ctx.app.not_yet(f"content {version}", ctx.settings.fresh_content_202):
         return Response(status_code=202, headers=standard_headers() | {"Retry-After": str(ctx.settings.retry_after_s)})
     url = make_url(ctx, sha1, size, name)
@@ -92,18 +94,29 @@ def serve(ctx: Context, path: str, size: int, name: str) -> Response:
         "Content-Disposition": f"attachment; filename=\"{_ascii(name)}\"; filename*=UTF-8''{quote(name)}",
         "Accept-Ranges": "bytes",
     }
-    status, start, stop = 200, 0, size
+    asked = _range(ctx, size)
+    if asked == EMPTY:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    if asked is None:
+        return Bytes(path, 0, size, 200, headers)
+    start, stop = asked
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return Bytes(path, start, stop, 206, headers)
+
+
+EMPTY = (0, 0)
+
+
+def _range(ctx: Context, size: int) -> tuple[int, int] | None:
+    """The bytes [start, stop) that the Range header asks for; EMPTY: none that are there; None: no range."""
     asked = _RANGE.match(ctx.headers.get("range", "").strip())
-    if asked and (asked[1] or asked[2]):
-        if asked[1]:
-            start, stop = int(asked[1]), min(int(asked[2]) + 1 if asked[2] else size, size)
-        else:
-            start = max(0, size - int(asked[2])) if int(asked[2]) else size
-        if start >= size or start >= stop:
-            return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    return Bytes(path, start, stop, status, headers)
+    if asked is None or not (asked[1] or asked[2]):
+        return None
+    if asked[1]:
+        start, stop = int(asked[1]), min(int(asked[2]) + 1 if asked[2] else size, size)
+    else:
+        start, stop = max(0, size - int(asked[2])), size
+    return (start, stop) if start < stop else EMPTY
 
 
 def _ascii(name: str) -> str:

@@ -79,12 +79,13 @@ def _lock_is_done(_ctx: Context, _item: Item, _value: Any) -> dict[str, Any]:
 
 
 def _change_lock(ctx: Context, file: Item, lock: Any) -> Item:
-    """Lock or unlock, with an event; etag stays (section 23)."""
+    """Lock or unlock, with an event; etag stays (section 23), but for a knob."""
+    bump = {"etag": file.etag + 1} if ctx.settings.lock_bumps_etag else {}
     ctx.need(file, "can_upload")
     if lock is None:
         if file.lock is None:
             return file
-        file = ctx.store.update_item(file.pk, lock=None)
+        file = ctx.store.update_item(file.pk, lock=None, **bump)
         tree.record(ctx, "LOCK_DESTROY", file)
         return file
     if not isinstance(lock, dict):
@@ -99,6 +100,6 @@ def _change_lock(ctx: Context, file: Item, lock: Any) -> Item:
         "is_download_prevented": bool(lock.get("is_download_prevented")),
         "app_type": None,
     }
-    file = ctx.store.update_item(file.pk, lock=json.dumps(made))
+    file = ctx.store.update_item(file.pk, lock=json.dumps(made), **bump)
     tree.record(ctx, "LOCK_CREATE", file)
     return file

@@ -134,6 +134,7 @@ def accept(ctx: Context, attributes: dict[str, Any], incoming: Incoming) -> tree
         incoming.discard()
         raise
     ctx.store.blobs.adopt(incoming.path, sha1)
+    ctx.store.unused(sha1)  # unless a version comes of it
     return content
 
 

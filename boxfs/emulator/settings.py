@@ -90,11 +90,30 @@ class Settings:
     max_offset: int = 10_000
     """Greatest offset in search, versions and parts; 400 beyond it."""
 
+    generic_paging_error: bool = False
+    """A limit or offset that is no number is answered bad_request, not invalid_limit or invalid_offset."""
+
+    # Changes.
+    update_conflicts: str = "none"
+    """How a rename or move tells who holds the name: "none", "object" or "list"."""
+    children_change_parents: bool = False
+    """A change of a child moves on etag and modified_at of its folder."""
+    lock_bumps_etag: bool = False
+    """Locking and unlocking are changes of the file."""
+    missing_if_match_412: bool = False
+    """A change with an if-match of an item that is not there is answered 412, not 404."""
+    large_operation_items: int = 0
+    """> 0: a move, copy or delete of a folder with more items than this keeps its trees busy for large_operation_s."""
+    large_operation_s: float = 1.0
+    """How long other changes in such a tree are answered 409 operation_blocked_temporary."""
+
     # Downloads.
     download_url_life_s: float = 900.0
     """How long a download URL is good."""
     download_host: str = ""
     """HOST or HOST:PORT of download URLs; empty: another name of the same server (127.0.0.1 <-> localhost)."""
+    range_error_400: bool = False
+    """A range beyond the end is answered 400 requested_page_out_of_range by the API, not 416 by the download host."""
     fresh_content_202: int = 0
     """The first n downloads of each new version are answered 202 with Retry-After."""
     retry_after_s: int = 1
@@ -115,6 +134,8 @@ class Settings:
     """The first n commits of each session (after the 202s) are answered 400 parts_mismatch."""
 
     # Versions and trash.
+    same_content_is_no_version: bool = False
+    """An upload of the content that the file has already changes nothing."""
     keep_versions: int = 100
     """Past versions kept of one file."""
     trash: bool = True
@@ -123,12 +144,16 @@ class Settings:
     """Days between trashed_at and purged_at."""
     trashed_folder_code: str = "trashed"
     """Code of the 404 of a trashed folder: "trashed" or "not_found"."""
+    trashed_inside_code: str = "trashed"
+    """Code of the 404 of what lies in a trashed folder: "trashed" or "not_found"."""
     trash_bumps_etag: bool = True
     """Trashing is a change of the item."""
 
     # Events.
     event_delay_s: float = 0.0
     """Events are listed (and long polls answered) only after this time."""
+    event_days: int = 21
+    """Days that events are held; an older position is served from the oldest event on."""
     event_early_poll: bool = False
     """Answer long polls at once although the event is listed only after `event_delay_s`."""
     event_duplicates: float = 0.0
@@ -202,6 +227,8 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "missing_metadata": ("null", "empty"),
     "last_marker": ("null", "empty", "absent"),
     "trashed_folder_code": ("trashed", "not_found"),
+    "trashed_inside_code": ("trashed", "not_found"),
+    "update_conflicts": ("none", "object", "list"),
     "event_new_version_type": ("ITEM_UPLOAD", "ITEM_MODIFY"),
 }
 

@@ -137,10 +137,10 @@ class Store:
 
     def rollback(self) -> None:
         self._after_commit.clear()
-        self._unused.clear()
         self._users.clear()
         if self.db.in_transaction:
             self.db.rollback()
+        self._drop_unused()
 
     def after_commit(self, hook: Callable[[], None]) -> None:
         """Call hook once the running transaction is on record; never if it is rolled back."""
@@ -320,7 +320,7 @@ class Store:
     # Contents
 
     def unused(self, sha1: str) -> None:
-        """A version with that content is gone: drop the content at commit if no other version has it."""
+        """A version with that content is gone, or may not come: drop the content if none has it in the end."""
         self._unused.add(sha1)
 
     def _drop_unused(self) -> None:

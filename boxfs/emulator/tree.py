@@ -10,12 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from boxfs.emulator import errors, names
+from boxfs.emulator import busy, errors, names
 from boxfs.emulator.context import Context
 from boxfs.emulator.represent import lock_of, mini
 from boxfs.emulator.store import Item
 
-Told = Literal["object", "list", "nothing"]
+Told = Literal["object", "list", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +35,18 @@ def check_name(ctx: Context, name: object) -> str:
 def require_free(ctx: Context, folder: int, name: str, told: Told, but: Item | None = None) -> None:
     """Raises 409 item_name_in_use where another item than `but` holds the name (traps 9, 11).
 
-    told: how the conflict is shown: one object (uploads), a list (folder create), nothing (rename and move).
+    told: how the conflict is shown: one object (uploads), a list (folder create), not at all (rename and move).
     """
     holder = ctx.store.child(folder, name)
     if holder is None or (but is not None and holder.pk == but.pk):
         return
     shown = mini(holder)
-    conflicts: Any = {"object": shown, "list": [shown]}.get(told)
-    raise errors.name_in_use(None if told == "nothing" else {"conflicts": conflicts})
+    raise errors.name_in_use(None if told == "none" else {"conflicts": shown if told == "object" else [shown]})
 
 
-def require_space(ctx: Context, owner: int, size: int) -> None:
+def require_space(ctx: Context, owner: int, size: int, *, one_file: bool = True) -> None:
     """Raises 403 file_size_limit_exceeded or storage_limit_exceeded."""
-    if size > ctx.settings.max_upload_size:
+    if one_file and size > ctx.settings.max_upload_size:
         raise errors.ApiError(403, "file_size_limit_exceeded", "File size exceeds the folder owner's file size limit")
     user = ctx.store.user(owner)
     amount = ctx.settings.space_amount if user.space_amount is None else user.space_amount
@@ -68,6 +67,7 @@ def record(ctx: Context, type_: str, item: Item) -> None:
 
 def create_folder(ctx: Context, parent: Item, name: str, told: Told = "list") -> Item:
     require_free(ctx, parent.number, name, told)
+    busy.require_idle(ctx, parent.number)
     folder = _insert(ctx, "folder", parent, name)
     record(ctx, "ITEM_CREATE", folder)
     return folder
@@ -77,6 +77,7 @@ def create_file(ctx: Context, parent: Item, name: str, content: Content, descrip
     """Raises 409 with one object, 403 for the quota."""
     require_free(ctx, parent.number, name, "object")
     require_space(ctx, parent.owner, content.size)
+    busy.require_idle(ctx, parent.number)
     file = add_file(ctx, parent, name, content, description=description)
     record(ctx, "ITEM_UPLOAD", file)
     return file
@@ -127,7 +128,15 @@ def _insert(ctx: Context, kind: str, parent: Item, name: str, number: int | None
     }
     item = ctx.store.insert_item(**(row | values))
     ctx.app.listings.changed(item.pk, None)
+    _touch(ctx, item.parent)
     return item
+
+
+def _touch(ctx: Context, folder: int | None) -> None:
+    """A child of the folder changed: Box leaves the folder as it is, but for a knob."""
+    row = ctx.store.by_pk(folder * 4) if folder is not None and folder > 0 else None
+    if ctx.settings.children_change_parents and row is not None:
+        ctx.store.update_item(row.pk, etag=row.etag + 1, modified_at=ctx.now)
 
 
 def _add_version(ctx: Context, file: int, number: int, name: str, sha1: str, size: int, modified: int) -> int:
@@ -144,12 +153,21 @@ def change(ctx: Context, item: Item, **values: Any) -> Item:
     """Change a row as one change of the item: etag and modified_at move on."""
     ctx.app.listings.changed(item.pk, item)
     values = {"etag": item.etag + 1, "modified_at": ctx.now, "modified_by": ctx.user.id} | values
+    busy.require_idle(ctx, item.parent)
+    _touch(ctx, item.parent)
+    if values.get("parent", item.parent) != item.parent:
+        busy.require_idle(ctx, values["parent"])
+        _touch(ctx, values["parent"])
+    if item.kind == "folder":
+        busy.require_idle(ctx, item.number)
     return ctx.store.update_item(item.pk, **values)
 
 
 def new_version(ctx: Context, file: Item, content: Content, name: str | None = None) -> Item:
     """Put a content in place.  The old version stays in the list of versions; content_created_at stays (trap 20)."""
     require_unlocked(ctx, file)
+    if ctx.settings.same_content_is_no_version and content.sha1 == file.sha1 and name in (None, file.name):
+        return file
     require_space(ctx, file.owner, content.size - file.size)
     if name is not None and name != file.name:
         assert file.parent is not None
@@ -197,7 +215,8 @@ def update(ctx: Context, item: Item, *, name: str | None, parent: Item | None, *
     if renamed or moved:
         folder = target.number if target is not None else item.parent
         assert folder is not None
-        require_free(ctx, folder, new_name, "nothing", but=item)
+        told: Told = ctx.settings.update_conflicts  # type: ignore[assignment]
+        require_free(ctx, folder, new_name, told, but=item)
     if not (renamed or moved or values):
         return item
     if renamed:
@@ -215,6 +234,7 @@ def update(ctx: Context, item: Item, *, name: str | None, parent: Item | None, *
     if moved:
         users = ctx.app.access.watchers(old) | ctx.app.access.watchers(item)
         ctx.app.events.record("ITEM_MOVE", ctx.user.id, item, users=users)
+        busy.keep(ctx, item, old.parent, item.parent)
     if renamed and (not moved or ctx.settings.event_move_and_rename):
         record(ctx, "ITEM_RENAME", item)
     return item
@@ -236,8 +256,10 @@ def _give_away(ctx: Context, item: Item, owner: int) -> None:
 def copy(ctx: Context, item: Item, parent: Item, name: str) -> Item:
     """A copy with a new id, one version, etag 0 and the content times of the source.  Raises 409, 403."""
     require_free(ctx, parent.number, name, "list" if item.kind == "folder" else "object")
-    require_space(ctx, parent.owner, item.size)
+    require_space(ctx, parent.owner, item.size, one_file=item.kind == "file")
+    busy.require_idle(ctx, parent.number)
     made = _copy(ctx, item, parent, name)
+    busy.keep(ctx, made, parent.number)
     record(ctx, "ITEM_COPY", made)
     return made
 
@@ -282,6 +304,7 @@ def trash(ctx: Context, item: Item) -> None:
     )  # fmt: skip
     for each in [item, *below]:
         ctx.app.events.record("ITEM_TRASH", ctx.user.id, each, users=users)
+    busy.keep(ctx, item, item.parent)
 
 
 def restore(ctx: Context, item: Item, parent: Item, name: str) -> Item:

@@ -190,3 +190,98 @@ def test_knobs_code_life_s_and_refresh_life_s_are_taken_from_the_command_line(tm
         knobs = box.call("GET", "/_emulator/settings")
         assert (knobs["code_life_s"], knobs["refresh_life_s"]) == (5.0, 6.5)
         box.close()
+
+
+def test_knob_update_conflicts(box: Box) -> None:
+    taken = box.mkdir("/taken")
+    path = f"/2.0/folders/{box.mkdir('/other')}"
+    told = []
+    for word in ("none", "object", "list"):
+        box.settings(update_conflicts=word)
+        told.append(box.ask("PUT", path, json={"name": "Taken"}).json().get("context_info"))
+    mini = {"type": "folder", "id": taken, "sequence_id": "0", "etag": "0", "name": "taken"}
+    assert told == [None, {"conflicts": mini}, {"conflicts": [mini]}]
+
+
+def test_knob_generic_paging_error(box: Box) -> None:
+    for generic, code in ((False, "invalid_limit"), (True, "bad_request")):
+        box.settings(generic_paging_error=generic)
+        assert box.ask("GET", "/2.0/folders/0/items?limit=x").json()["code"] == code
+
+
+def test_knob_children_change_parents(box: Box) -> None:
+    folder = box.mkdir("/d")
+    box.upload("/d/f", b"x")
+    assert box.get("folder", folder)["etag"] == "0"
+    box.settings(children_change_parents=True)
+    box.new_version("/d/f", b"y")
+    box.delete("/d/f")
+    assert box.get("folder", folder)["etag"] == "2"
+
+
+def test_knob_lock_bumps_etag(box: Box) -> None:
+    box.settings(lock_bumps_etag=True)
+    box.upload("/f", b"x")
+    box.lock("/f")
+    assert box.file("/f")["etag"] == "1"
+
+
+def test_knob_missing_if_match_412(box: Box) -> None:
+    for strict, status in ((False, 404), (True, 412)):
+        box.settings(missing_if_match_412=strict)
+        assert box.ask("DELETE", "/2.0/files/77", headers={"If-Match": "0"}).status_code == status
+        assert box.ask("DELETE", "/2.0/files/77").status_code == 404
+
+
+def test_knob_range_error_400(box: Box) -> None:
+    path = f"/2.0/files/{box.upload('/f', b'0123456789')['id']}/content"
+    box.settings(range_error_400=True)
+    beyond = box.ask("GET", path, headers={"Range": "bytes=10-"}, allow_redirects=False)
+    assert (beyond.status_code, beyond.json()["code"]) == (400, "requested_page_out_of_range")
+    assert box.ask("GET", path, headers={"Range": "bytes=9-20"}).content == b"9"
+
+
+def test_knob_same_content_is_no_version(box: Box) -> None:
+    box.settings(same_content_is_no_version=True)
+    file = box.upload("/f", b"x")
+    assert box.new_version("/f", b"x")["file_version"] == file["file_version"]
+    assert box.new_version("/f", b"y")["etag"] == "1"
+
+
+def test_knob_trashed_inside_code(box: Box) -> None:
+    box.mkdir("/d")
+    path = f"/2.0/files/{box.upload('/d/f', b'x')['id']}"
+    box.delete("/d")
+    codes = []
+    for code in ("trashed", "not_found"):
+        box.settings(trashed_inside_code=code)
+        codes.append(box.ask("GET", path).json()["code"])
+    assert codes == ["trashed", "not_found"]
+
+
+def test_knobs_large_operation_items_and_large_operation_s(box: Box) -> None:
+    box.mkdir("/elsewhere")
+    box.bulk([(f"/big/f{number}", 0) for number in range(5)] + [("/target", None)])
+    box.settings(large_operation_items=4, large_operation_s=3600.0)
+    box.move("/big", "/target")
+    body = {"name": "x", "parent": {"id": box.folder_id("/target/big")}}
+    blocked = box.ask("POST", "/2.0/folders", json=body)
+    assert (blocked.status_code, blocked.json()["code"]) == (409, "operation_blocked_temporary")
+    rename = box.ask("PUT", f"/2.0/files/{box.find('/target/big/f0')['id']}", json={"name": "g"})
+    assert rename.json()["code"] == "operation_blocked_temporary"
+    box.upload("/elsewhere/f", b"")
+    box.settings(large_operation_items=0)
+    box.reset()
+    box.mkdir("/free again")
+
+
+def test_knob_event_days_an_old_position_is_served_from_the_oldest_event_on(tmp_path: Path) -> None:
+    with EmulatorProcess(tmp_path / "data", ["--set", "event_days=1"]) as process:
+        box = Box(process.url)
+        box.upload("/old", b"")
+        process.arguments += ["--set", f"clock_offset_s={2 * 86400}"]
+        process.restart()
+        box.upload("/new", b"")
+        (event,) = box.call("GET", "/2.0/events?stream_position=1")["entries"]
+        assert event["source"]["name"] == "new"
+        box.close()
