@@ -292,6 +292,8 @@ class Sending:
         if now is None or not place or now.ino != before.ino:
             return now
         unmoved = (now.parent, now.name) == (before.parent, before.name)
+        if before.remote is not None and before.remote.name == item.name:
+            return now  # Box was not asked for another name (the file was renamed here after the call was planned)
         if unmoved and now.parent is not None and now.remote is not None and item.name != box_name(now):
             shown = shown_name(item)
             if change.holder(now.parent, shown) in (None, now):
