@@ -44,7 +44,9 @@ def change(
 ) -> dict[str, str]:
     """Set (None: remove) keys and return the instance as it is now.  known: what we hold it to be, None: no idea."""
     if known is None:
-        known = look(session, kind, item_id)
+        # Most items have no instance: a POST that is refused (409) costs no more than looking first.
+        sets = any(value is not None for value in changes.values())
+        known = {} if sets else look(session, kind, item_id)
     for _ in range(3):
         try:
             return _change(session, kind, item_id, changes, known)

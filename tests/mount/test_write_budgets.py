@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,7 +107,9 @@ def test_cp_inside_the_mount_is_a_copy_made_by_box(drive: Mounted, box: Box, tmp
     assert sum(e.get("bytes_in", 0) for e in box.log()) < size // 10
 
 
-def test_a_git_clone_costs_one_call_a_file_and_folder_that_stays(drive: Mounted, box: Box, tmp_path: Path) -> None:
+def test_a_git_clone_costs_one_call_a_file_and_folder_that_stays_and_one_an_executable(
+    drive: Mounted, box: Box, tmp_path: Path
+) -> None:
     origin = tmp_path / "origin"
     origin.mkdir()
     run(*GIT, "init", "-q", cwd=origin)
@@ -118,5 +119,8 @@ def test_a_git_clone_costs_one_call_a_file_and_folder_that_stays(drive: Mounted,
         run(*GIT, "commit", "-qm", f"c{commit}", cwd=origin)
     run(*GIT, "clone", "-q", str(origin), str(drive.path / "clone"))
     drive.sync()
-    assert cost(box) <= len(box.tree())  # [587]
-    subprocess.run([*GIT, "fsck"], cwd=drive.path / "clone", check=True, capture_output=True, timeout=120)
+    # git's thirteen sample hooks are executable, which Box has no place for but metadata, in a call of its own.
+    executables = [p for p in (drive.path / "clone").rglob("*") if p.is_file() and os.access(p, os.X_OK)]
+    assert 0 < len(executables) < 20
+    assert cost(box) <= len(box.tree()) + len(executables)  # [587]
+    run(*GIT, "fsck", cwd=drive.path / "clone")
