@@ -165,7 +165,7 @@ class FileIo(Namespace):
         file = held.file
         if file.spool is None and not file.unlinked:
             live = self.files.live(file.ino)
-            if live is not None and live is not file and live.unsaved:
+            if live is not None and live is not file and live.is_dirty:
                 self.files.move_handle(file, live, writing=True)
                 held.file = live
                 return live

@@ -96,7 +96,9 @@ class Namespace(Ground):
         bits = stat.S_IFMT(mode)
         if bits in (stat.S_IFREG, 0):
             folder = self._prepare(parent, name)
-            return self._attr(self._make_file(folder, name, mode, caller)[0])
+            node, file = self._make_file(folder, name, mode, caller)
+            self.files.release(file, writing=True)
+            return self._attr(node)
         if bits not in _SPECIAL:
             raise InvalidArgument("this kind of file cannot be made")
         return self._attr(self._make_special(parent, name, bits, mode, caller, rdev=rdev))
@@ -131,17 +133,18 @@ class Namespace(Ground):
             self.files.let_go(spool)
 
     def _make_file(self, folder: Node, name: str, mode: int, caller: Caller) -> tuple[Node, OpenFile]:
-        """Return a new empty file, and its bytes, not yet counted as open."""
-        spool = self.files.new_spool()
-        try:
-            with self.tree.change() as change:
-                node = self._new(change, folder.ino, name, Kind.FILE, mode, caller)
-                node = self.identities.claim(change, node.but(content=Content(spool.number, 1)))
-                change.put(node)
-        except BaseException:
-            self.files.let_go(spool)
-            raise
-        return node, self.files.created(node, spool)
+        """Return a new empty file, and its bytes, open for writing."""
+        with self.files.lock:
+            spool = self.files.new_spool()
+            try:
+                with self.tree.change() as change:
+                    node = self._new(change, folder.ino, name, Kind.FILE, mode, caller)
+                    node = self.identities.claim(change, node.but(content=Content(spool.number, 1)))
+                    change.put(node)
+            except BaseException:
+                self.files.let_go(spool)
+                raise
+            return node, self.files.created(node, spool)
 
     def _prepare(self, parent: Ino, name: str) -> Node:
         """Return the folder in which the name may be made, as far as can be told without its children."""

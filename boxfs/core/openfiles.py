@@ -140,8 +140,13 @@ class OpenFiles:
             self._count(file, writing)
             return file
 
+    @property
+    def lock(self) -> threading.RLock:
+        """To be held, before the tree's, while a file is made and until it is `created`: nobody may open it between."""
+        return self._lock
+
     def created(self, node: Node, spool: SpoolFile) -> OpenFile:
-        """Open a file that was just made, for writing.  spool: from `new_spool`."""
+        """Open a file that was just made, for writing.  spool: from `new_spool`.  With `lock` held."""
         file = OpenFile(node, None, 0, None)
         file.spool = spool
         file.saved_number = spool.number

@@ -34,7 +34,7 @@ from boxfs.core.names import fold
 from boxfs.core.node import Content, Node, Wanted
 from boxfs.core.options import CoreOptions
 from boxfs.core.rows import from_row, to_row, untext
-from boxfs.core.shown import told
+from boxfs.core.shown import shown_name, told
 from boxfs.core.wanted import in_place, wanted
 from boxfs.store.records import Records
 
@@ -595,8 +595,21 @@ class Change:
             return self.put(replace(holder, remote=told(holder.remote, item), content=content))
         if item.trashed:
             return None
+        heir = self._heir(item)
+        if heir is not None:
+            assert heir.content is not None
+            return self.put(replace(heir, remote=item, content=replace(heir.content, base_etag=item.etag)))
         self.entomb(item)
         return None
+
+    def _heir(self, item: Item) -> Node | None:
+        """Return a new file under the item's name: what was uploaded was removed meanwhile, and made anew."""
+        parent = self.by_item(Kind.FOLDER, item.parent_id) if item.parent_id is not None else None
+        heir = self.child(parent.ino, shown_name(item)) if parent is not None else None
+        if heir is None or item.kind is not Kind.FILE:
+            return None
+        new = heir.remote is None and heir.content is not None and heir.kind is Kind.FILE and not heir.kind_bits
+        return heir if new else None
 
     def entomb(self, item: Item) -> Node:
         """Make a node that the mount shows nowhere, so that the item goes to the trash."""
