@@ -136,3 +136,19 @@ def test_what_was_written_here_is_not_fetched(box: Box, tmp_path: Path) -> None:
         box.clear_log()
         assert (mounted.path / "mine").read_bytes() == data
         assert API_CALL not in box.calls()
+
+
+def test_a_cache_on_a_full_disk_makes_reads_slower_not_wrong(box: Box, tmp_path: Path) -> None:
+    data = content(12 * MIB)
+    box.upload("/large", data)
+    disk = tmp_path / "cache" / "blocks"
+    disk.mkdir(parents=True)
+    small = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if subprocess.run(small, capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small disk")
+    try:
+        with Mounted(box.url, tmp_path) as mounted:
+            assert (mounted.path / "large").read_bytes() == data
+            mounted.unmount()
+    finally:
+        subprocess.run(["umount", str(disk)], capture_output=True, check=True)

@@ -14,6 +14,7 @@ from boxfs.core.filesystem import FileSystem
 from boxfs.core.incoming import Incoming
 from boxfs.core.interface import Caller
 from boxfs.core.node import Node, Wanted
+from boxfs.core.openfiles import Opens
 from boxfs.core.options import CoreOptions
 from boxfs.core.outgoing import OpenContents
 from boxfs.core.reading import FileVersion
@@ -55,7 +56,9 @@ class PlainReader:
 
 
 class Drive:
-    def __init__(self, folder: Path, remote: MemoryRemote | None = None, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, remote: MemoryRemote | None = None, reading: Opens | None = None, **options: Any
+    ) -> None:
         self.remote = remote if remote is not None else MemoryRemote()
         self.options = CoreOptions(**options)
         self.clock = Clock()
@@ -63,7 +66,7 @@ class Drive:
         self.spool = Spool(folder / "spool")
         self.reading = PlainReading(self.remote)
         lists = Later()
-        self.fs = FileSystem(self.tree, self.spool, self.reading, lists, self.remote.account)
+        self.fs = FileSystem(self.tree, self.spool, reading or self.reading, lists, self.remote.account)
         self.sync = Sync(self.tree, self.remote, OpenContents(self.fs.files))
         self.sync.hearing._gap_s = 0.0
         self.fs.is_uploading = self.sync.incoming.memory.busy.__contains__

@@ -365,3 +365,22 @@ def test_closing_wakes_those_who_wait(make: Callable[..., Setup]) -> None:
             result.result(60)
         go.set()
         closing.join(60)
+
+
+def test_a_cached_block_that_rotted_is_fetched_again(make: Callable[..., Setup], tmp_path: Path) -> None:
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    assert setup.read(version, 0, len(data)) == data
+    setup.close()
+    path = next(path for path in (tmp_path / "0").rglob("*.0") if path.is_file())
+    with path.open("r+b") as file:
+        file.seek(5 * BLOCK + 3)
+        file.write(b"rot")
+    again = make()
+    again.blocks.close()
+    again.blocks = Blocks(tmp_path / "0" / "blocks", 256 * MIB)
+    again.reading = Reading(setup.box, again.blocks)
+    before = setup.box.sent
+    assert again.read(version, 4 * BLOCK, 3 * BLOCK) == data[4 * BLOCK : 7 * BLOCK]
+    assert setup.box.sent == before + BLOCK
