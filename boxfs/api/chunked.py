@@ -23,14 +23,30 @@ COMMIT_PATIENCE_S = 900.0
 
 def create(session: Session, *, parent_id: str, name: str, size: int) -> UploadSession:
     body = {"folder_id": parent_id, "file_size": size, "file_name": name}
-    return wire.upload_session(session.json("POST", "/files/upload_sessions", upload=True, json=body))
+    return _create(session, "/files/upload_sessions", body)
 
 
 def create_version(session: Session, file_id: str, *, size: int, name: str | None = None) -> UploadSession:
     body: dict[str, Any] = {"file_size": size}
     if name is not None:
         body["file_name"] = name
-    return wire.upload_session(session.json("POST", f"/files/{file_id}/upload_sessions", upload=True, json=body))
+    return _create(session, f"/files/{file_id}/upload_sessions", body)
+
+
+def _create(session: Session, path: str, body: Mapping[str, Any]) -> UploadSession:
+    """Open a session.  One that is open for the same target (409 session_conflict) is given up for it.
+
+    Such a one is what a process left that died before it noted its session; it would be in the way for seven days, and
+    its parts, which nobody can overwrite, are of contents that we do not know.
+    """
+    try:
+        return wire.upload_session(session.json("POST", path, upload=True, json=body))
+    except FsError as error:
+        other = wire.obj((error.context or {}).get("session"))
+        if error.code != "session_conflict" or not other:
+            raise
+    abort(session, wire.upload_session(other))
+    return wire.upload_session(session.json("POST", path, upload=True, json=body))
 
 
 def upload_part(

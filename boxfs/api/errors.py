@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from boxfs.api import wire
@@ -91,9 +93,14 @@ def code_of(response: Response) -> str | None:
 
 
 def retry_after_s(response: Response) -> float | None:
-    """Return the seconds of Retry-After, None where there is none (a date is not sent by Box)."""
+    """Return the seconds of Retry-After, also from its form as a date; None where there is none."""
     value = response.headers.get("retry-after", "").strip()
-    return float(value) if re.fullmatch(r"\d{1,6}(\.\d+)?", value) else None
+    if re.fullmatch(r"\d{1,6}(\.\d+)?", value):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 def error_from(response: Response, what: str) -> FsError:

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 from boxfs.api import wire
+from boxfs.api.errors import error_from
 from boxfs.api.http import Bytes, Cost, Request, Response
 from boxfs.api.tokens import Tokens
 from boxfs.base.errors import BadReply, FsError, Unauthorized
@@ -71,8 +72,6 @@ def refused(response: Response) -> FsError:
     description = (wire.text(body.get("error_description")) or wire.text(body.get("message")) or "")[:200]
     request_id = wire.text(response.headers.get("box-request-id"))
     if response.status == 429 or response.status >= 500:
-        from boxfs.api.errors import error_from
-
         return error_from(response, "POST /oauth2/token")
     said = " ".join(f"{error}: {description}".split()).rstrip(": ")
     return GrantRefused(f"Box does not give a token ({said}): {_advice(error)}", error, description, request_id)

@@ -54,7 +54,7 @@ class RequestsTransport:
         self,
         *,
         timeouts: Timeouts | None = None,
-        connections: int = 32,
+        connections: int = 64,
         ca_file: str | None = None,
         proxies_from_environment: bool = True,
         user_agent: str = "boxfs",

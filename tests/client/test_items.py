@@ -136,6 +136,16 @@ def test_a_chunked_upload_is_resumed_or_given_up(client: BoxClient, box: Box, tm
         other.run()
 
 
+def test_an_upload_session_that_a_dead_process_left_is_no_obstacle(client: BoxClient, box: Box, tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(DATA)
+    box.settings(part_size=65536, min_session_size=100_000, session_conflict=True)
+    dead = client.files.chunked_upload("0", "big", path)
+    assert client.files.chunked_upload("0", "big", path).run()["size"] == len(DATA)
+    with pytest.raises(NotFound):
+        dead.run()
+
+
 def test_copy_move_rename(client: BoxClient) -> None:
     folder = client.folders.create("0", "Reports")
     file = client.files.upload("0", "a", b"1")
