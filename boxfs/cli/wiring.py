@@ -30,6 +30,7 @@ from boxfs.cli.counting import CallCounter
 from boxfs.cli.credentials import auth_for
 from boxfs.cli.mount import Request
 from boxfs.cli.served import Served
+from boxfs.core.boxlock import BoxLocks
 from boxfs.core.filesystem import FileSystem
 from boxfs.core.foresight import Foresight
 from boxfs.core.incoming import Incoming
@@ -124,7 +125,7 @@ class MountedDrive:
         self.tree = Tree(self.records, core_options(options), root_folder=self._known.root)
         lists = LaterLists()
         spool = Spool(cache_dir / "spool")
-        spool.make_room = self.blocks.shrink
+        spool.make_room = self.tree.make_room = self.blocks.shrink
         self.files = FileSystem(self.tree, spool, self.reading, lists, self.box.account)
         self.sync = Sync(
             self.tree,
@@ -137,6 +138,12 @@ class MountedDrive:
         self._foresee(opened)
         self.files.barrier = self.sync.upload_now
         self.files.is_uploading = self.sync.incoming.memory.busy.__contains__
+        self.files.account_id = self._known.account_id
+        self._locks: BoxLocks | None = None
+        if options.boxlock and not options.ro:
+            self._locks = BoxLocks(
+                self.tree, self.files.files, lambda item_id, until: self.box.set_lock(item_id, expires_ns=until)
+            )
         self._session: Session | None = None
         self._served = Served(self)
 
@@ -161,6 +168,8 @@ class MountedDrive:
         self.files.start()
         self.sync.start()
         self.pinning.start()
+        if self._locks is not None:
+            self._locks.start()
         self._session = Session(self.files, self.mountpoint, mount_options(self._request), hooks)
         return self._session.run()
 
@@ -226,6 +235,8 @@ class MountedDrive:
 
     def close(self) -> None:
         """The order: no new work, then what runs ends, then what it stood on is closed."""
+        if self._locks is not None:
+            self._locks.stop()
         if not self.sync.gateway.state.online or not self.sync.stop(_STOP_QUICKLY_S):
             self.box.close()  # ends what still waits for an answer; it goes on at the next start
             self.sync.stop(_STOP_TIMEOUT_S)

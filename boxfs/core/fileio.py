@@ -206,7 +206,7 @@ class FileIo(Namespace):
 
     def flush(self, handle: HandleNo) -> None:
         held = self._of(handle)
-        if held.file.unsaved:
+        if held.writable and held.file.unsaved:
             self.files.save(held.file)
         if held.writable and self.options.sync_on_close and not held.file.unlinked:
             self.barrier(held.file.ino)

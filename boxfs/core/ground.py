@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from boxfs.base.errors import Denied, NotADirectory, NotFound, ReadOnly, RemoteError
+from boxfs.base.errors import Denied, Locked, NotADirectory, NotFound, ReadOnly, RemoteError
 from boxfs.base.types import Attr, Ino, Kind
-from boxfs.core import attributes
+from boxfs.core import attributes, boxlock
 from boxfs.core.foresight import Foresight
 from boxfs.core.identity import Identities
 from boxfs.core.interface import Caller
@@ -50,6 +50,8 @@ class Ground:
         self.barrier: Callable[[Ino], None] = lambda _ino: None
         # Hears what programs open and list; None: nothing is done ahead.
         self.foresight: Foresight | None = None
+        # Who we are to Box, so that our own locks are told from those of others; None: not known.
+        self.account_id: str | None = None
         # Mutable state
         self._ask_after = 0.0  # monotonic; a float is written and read at once
 
@@ -122,6 +124,10 @@ class Ground:
             raise Denied("a web link cannot be written to; change it at Box")
         if node.remote is not None and node.remote.can_upload is False:
             raise Denied(f"your role at Box does not allow changing {node.name!r}")
+        if node.remote is not None and node.remote.lock:
+            who = boxlock.holder(node.remote.lock, self.account_id, self.tree.clock())
+            if who is not None:
+                raise Locked(f"{node.name!r} is locked at Box by {who}")
 
     def _may_read(self, node: Node) -> None:
         if node.remote is not None and node.remote.can_download is False:

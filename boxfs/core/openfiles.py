@@ -53,6 +53,7 @@ class OpenFiles:
         self._current: dict[Ino, OpenFile] = {}  # guarded by _lock for writing
         self._open: dict[Ino, list[OpenFile]] = {}  # those with handles; guarded by _lock for writing
         self._retired: dict[Ino, OpenFile] = {}  # oldest first; guarded by _lock
+        self._unsaved: list[OpenFile] = []  # closed, but the disk was too full to record it; guarded by _lock
         self._born: dict[ItemId, int] = {}  # items made by our own uploads, and when; oldest first
         self._uses_lock = threading.Lock()
         self._uses: dict[int, int] = {}  # of spool numbers; guarded by _uses_lock
@@ -69,6 +70,10 @@ class OpenFiles:
 
     def has_writer(self, ino: Ino) -> bool:
         return any(file.writers for file in self._open.get(ino, ()))
+
+    def writing(self) -> list[Ino]:
+        """Return the inodes that are open for writing."""
+        return [ino for ino, files in list(self._open.items()) if any(file.writers for file in files)]
 
     def live(self, ino: Ino) -> OpenFile | None:
         """Return the current open file of an inode, also one that nobody has open just now."""
@@ -197,14 +202,23 @@ class OpenFiles:
                 try:
                     if file.unsaved:
                         self.save(file)
-                finally:
-                    if self._current.get(file.ino) is not file:
-                        self._drop(file)
-                    elif file.uploaded is not None and file.spool is not None and not file.unlinked:
-                        self._retire(file)
-                    else:
-                        del self._current[file.ino]
-                        self._drop(file)
+                except (
+                    FsError
+                ) as error:  # the writer has been told at its flush; what it wrote is kept, and tried again
+                    log.warning("what was written to %s cannot be recorded yet: %s", file.node.name, error)
+                    self._unsaved.append(file)
+                    return
+                self._put_away(file)
+
+    def _put_away(self, file: OpenFile) -> None:
+        """Nobody has the file open any more.  With the lock and the file's held."""
+        if self._current.get(file.ino) is not file:
+            self._drop(file)
+        elif file.uploaded is not None and file.spool is not None and not file.unlinked:
+            self._retire(file)
+        else:
+            del self._current[file.ino]
+            self._drop(file)
 
     def _serves(self, file: OpenFile, node: Node | None) -> bool:
         """Tell whether a new handle of the node may share the open file."""
@@ -329,11 +343,20 @@ class OpenFiles:
     def save_old(self, now_ns: int) -> None:
         """Save what long-open files hold.  Never raises; the next flush tells the writer what is wrong."""
         for file in list(self._current.values()):
-            if file.unsaved and now_ns - file.unsaved_since_ns > SAVE_AFTER_NS:
+            if file.unsaved and file.handles and now_ns - file.unsaved_since_ns > SAVE_AFTER_NS:
                 try:
                     self.save(file)
                 except FsError as error:
                     log.warning("what was written to %s cannot be recorded: %s", file.node.name, error)
+        for file in self._unsaved[:]:
+            with self._lock, file.lock:
+                try:
+                    self.save(file)
+                except FsError:
+                    continue
+                self._unsaved.remove(file)
+                if not file.handles:
+                    self._put_away(file)
 
     # After an upload
 

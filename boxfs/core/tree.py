@@ -38,6 +38,7 @@ from boxfs.core.shown import shown_name, told
 from boxfs.core.wanted import in_place, wanted
 from boxfs.store.records import Records
 
+ROOM_BYTES = 4 << 20
 _INO_STRIDE = 1024  # counted inode numbers are reserved on disk in blocks of so many
 
 Names = dict[str, Ino | tuple[Ino, ...]]  # folded name -> who has it (several: what Box let slip through)
@@ -64,6 +65,8 @@ class Tree:
         self.on_spool_free: Callable[[int], None] = lambda _number: None
         # Inodes that open files hold although no row may have them any more.
         self.held_inos: Callable[[], Container[Ino]] = tuple
+        # Has the caches give room to what must be kept; returns the bytes that it freed.  Called with the lock held.
+        self.make_room: Callable[[int], int] = lambda _bytes: 0
         # The lock (see above) and what it guards
         self.lock = threading.RLock()
         self._nodes: dict[Ino, Node] = {}  # cache, oldest first; invariant: holds every node that is dirty
@@ -255,7 +258,7 @@ class Tree:
                 try:
                     change._commit()
                 except NoSpace:
-                    if not (frees and self.records.release_ballast()):
+                    if not (self.make_room(ROOM_BYTES) or (frees and self.records.release_ballast())):
                         raise
                     change._again()
             except BaseException:

@@ -1,0 +1,122 @@
+"""What a full disk does: who writes is told, nothing that was accepted is lost, and removing works."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from boxfs.base.errors import NoSpace
+from boxfs.store import spool
+from tests.support.drive import Drive
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[Drive]:
+    drive = Drive(tmp_path)
+    yield drive
+    drive.close()
+
+
+class FullDisk:
+    """os.pwrite that has room for no byte, until `room` says otherwise."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.room = 0
+        self._real = os.pwrite
+        monkeypatch.setattr(spool.os, "pwrite", self.pwrite)  # type: ignore[attr-defined]
+
+    def pwrite(self, fd: int, data: memoryview, offset: int) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._real(fd, data, offset)
+
+
+def limit_records(drive: Drive, pages: int) -> None:
+    drive.tree.records._db.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def page_count(drive: Drive) -> int:
+    return int(drive.tree.records._db.execute("PRAGMA page_count").fetchone()[0])
+
+
+def test_a_write_without_room_is_refused_and_the_file_goes_on(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive.write("f", b"accepted")
+    handle = drive.open("f", os.O_RDWR)
+    disk = FullDisk(monkeypatch)
+    with pytest.raises(NoSpace):
+        drive.put(handle, b"more", 8)
+    assert drive.get(handle) == b"accepted"
+    disk.room = 1
+    drive.put(handle, b"!", 8)
+    drive.close_handle(handle)
+    drive.push()
+    assert drive.remote.box.tree() == {"f": b"accepted!"}
+
+
+def test_the_read_cache_gives_way_first(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk(monkeypatch)
+    asked: list[int] = []
+
+    def make_room(wanted: int) -> int:
+        asked.append(wanted)
+        disk.room = 1
+        return wanted
+
+    drive.spool.make_room = make_room
+    drive.write("f", b"x")
+    assert len(asked) == 1
+
+
+def test_records_without_room_refuse_what_is_new_and_let_go_what_is_removed(drive: Drive) -> None:
+    drive.write("f", b"x")
+    handle = drive.open("f", os.O_RDWR)
+    drive.put(handle, b"written", 0)
+    limit_records(drive, page_count(drive))
+    made: list[str] = []
+    with pytest.raises(NoSpace):  # noqa: PT012
+        for number in range(10_000):
+            name = f"{number:03} " + "a long name, so that pages fill" * 5
+            drive.mkdir(name)
+            made.append(name)
+    assert drive.ls() == sorted([*made, "f"])
+    # The room that was kept for removing.
+    monkeypatched = drive.tree.records.release_ballast
+
+    def release_ballast() -> bool:
+        limit_records(drive, page_count(drive) + 100)
+        return monkeypatched()
+
+    drive.tree.records.release_ballast = release_ballast  # type: ignore[method-assign]
+    for name in made:
+        drive.rmdir(name)
+    drive.close_handle(handle)
+    assert drive.ls() == ["f"]
+    assert drive.read("f") == b"written"
+
+
+def test_what_could_not_be_recorded_at_close_is_recorded_once_there_is_room(drive: Drive) -> None:
+    drive.write("f", b"old")
+    handle = drive.open("f", os.O_RDWR)
+    drive.put(handle, b"new", 0)
+    save = drive.tree.records.save_spool
+
+    def full(number: int, extents: str) -> None:
+        raise NoSpace("the disk is full")
+
+    drive.tree.records.save_spool = full  # type: ignore[method-assign]
+    with pytest.raises(NoSpace):
+        drive.fs.flush(handle)
+    drive.fs.release(handle)
+    reader = drive.open("f")
+    assert drive.get(reader) == b"new"
+    drive.close_handle(reader)
+    drive.tree.records.save_spool = save  # type: ignore[method-assign]
+    drive.fs.keep_house()
+    drive.push()
+    assert drive.remote.box.tree() == {"f": b"new"}
+    drive.fs.files.drop_retired(1 << 62)
+    assert drive.spooled() == []
