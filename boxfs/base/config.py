@@ -149,6 +149,13 @@ class Options:
     kernel: tuple[str, ...] = option(
         (), "mount flags handed to the kernel as they are (noexec, nosuid, nodev, noatime …)", group="engine"
     )
+    notify: bool = option(False, "tell the desktop of conflicts, stuck uploads and an ended login", group="engine")
+    log_format: str = option(
+        "text",
+        "how log lines are written: for people, or one JSON object each",
+        group="engine",
+        choices=("text", "json"),
+    )
     log_level: str = option(
         "info",
         "how much the log says",

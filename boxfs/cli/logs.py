@@ -6,11 +6,13 @@ Nothing that is logged may hold a secret; what looks like one is masked here onc
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.handlers
 import os
 import re
 import sys
+import time
 from pathlib import Path
 
 LOG_FILE = Path("log") / "boxfs.log"
@@ -39,22 +41,40 @@ class _Journal(_Masking):
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
+class _Json(logging.Formatter):
+    """One object a line: time (RFC 3339), level, logger, message, thread, and the traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "thread": record.threadName,
+            "message": masked(record.getMessage()),
+        }
+        if record.exc_info:
+            line["traceback"] = masked(self.formatException(record.exc_info))
+        return json.dumps(line)
+
+
 def log_path(cache_dir: Path) -> Path:
     return cache_dir / LOG_FILE
 
 
-def start_logging(cache_dir: Path, level: str, *, to_stderr: bool) -> None:
+def start_logging(cache_dir: Path, level: str, *, to_stderr: bool, as_json: bool = False) -> None:
     """Begin the log of this process; replaces what was set up before."""
     path = log_path(cache_dir)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     to_file = logging.handlers.RotatingFileHandler(path, maxBytes=_FILE_BYTES, backupCount=_FILES, delay=True)
-    to_file.setFormatter(_Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    to_file.setFormatter(_Json() if as_json else _Masking("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handlers: list[logging.Handler] = [to_file]
     if to_stderr:
         shown = logging.StreamHandler(sys.stderr)
         in_journal = bool(os.environ.get("JOURNAL_STREAM"))
         shown.setFormatter(
-            _Journal("%(name)s: %(message)s")
+            _Json()
+            if as_json
+            else _Journal("%(name)s: %(message)s")
             if in_journal
             else _Masking("%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
         )
@@ -76,6 +96,6 @@ def set_level(level: str) -> None:
 def stop_logging() -> None:
     root = logging.getLogger()
     for handler in root.handlers[:]:
-        if isinstance(handler, logging.StreamHandler) and type(handler.formatter) in (_Masking, _Journal):
+        if isinstance(handler, logging.StreamHandler) and type(handler.formatter) in (_Masking, _Journal, _Json):
             root.removeHandler(handler)
             handler.close()

@@ -27,6 +27,7 @@ from boxfs.cli import logs, mounts, places, settings
 from boxfs.cli.control import Command, ControlServer, Progress
 from boxfs.cli.exits import CliError, Exit, exit_code_of
 from boxfs.cli.mount import Request
+from boxfs.cli.notifying import Notifying
 from boxfs.cli.preflight import CacheFolder, check_fuse, check_mountpoint
 from boxfs.cli.progress import uploads_left
 from boxfs.cli.ready import Parent, Systemd
@@ -77,7 +78,9 @@ def run_mount(request: Request) -> int:
                 os.chdir("/")  # keeps no other file system busy
             cache = CacheFolder(request.cache_dir)
             cleanup.callback(cache.close)
-            logs.start_logging(cache.path, request.options.log_level, to_stderr=not parent.waits)
+            options = request.options
+            as_json = options.log_format == "json"
+            logs.start_logging(cache.path, options.log_level, to_stderr=not parent.waits, as_json=as_json)
             cleanup.callback(logs.stop_logging)
             from boxfs.cli.wiring import build
 
@@ -116,6 +119,7 @@ class MountProcess:
         socket = mounts.socket_path(request.mountpoint)
         self._control = ControlServer(socket, {**drive.commands(), **commands})
         self._watching = Watching(self._watched(), lambda _path: self.reload())
+        self._notifying = Notifying(self._drive.status)
         self._running = mounts.Running(
             mountpoint=str(request.mountpoint),
             remote=str(request.remote),
@@ -128,6 +132,8 @@ class MountProcess:
     def run(self) -> int:
         self._control.start()
         self._watching.start()
+        if self._request.options.notify:
+            self._notifying.start()
         record = mounts.register(self._running)
         hooks = Hooks(
             on_ready=self._on_ready,
@@ -142,6 +148,7 @@ class MountProcess:
             with contextlib.suppress(OSError):
                 record.unlink()
             self._watching.close()
+            self._notifying.close()
             self._systemd.close()
             self._control.close()
         log.info("unmounted %s", self._request.mountpoint)
