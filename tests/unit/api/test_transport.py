@@ -9,10 +9,13 @@ from typing import BinaryIO
 
 import pytest
 
+from boxfs.api.auth import StaticToken
 from boxfs.api.cancel import Cancel, Cancelled
+from boxfs.api.drive import BoxDrive
 from boxfs.api.http import Bytes, Lost, NotSent, Request, TimedOut, Timeouts
 from boxfs.api.transport import RequestsTransport
 from boxfs.base.errors import InvalidArgument
+from boxfs.base.types import ItemId
 from tests.unit.api.rawserver import Got, answer, serving
 
 
@@ -181,3 +184,23 @@ def test_a_closed_transport_sends_nothing() -> None:
     transport.close()
     with pytest.raises(Cancelled):
         transport.send(Request("GET", "http://127.0.0.1:9/"))
+
+
+def test_ranges_of_a_download_come_over_one_connection() -> None:
+    data = bytes(range(256)) * 2048
+
+    def ranges(got: Got, sock: socket.socket) -> bytes:
+        if got.line.startswith("GET /2.0/"):
+            return answer(302, b"", f"Location: {server.url}/dl")
+        first, _, last = got.headers["range"].removeprefix("bytes=").partition("-")
+        body = data[int(first) : int(last) + 1]
+        return answer(206, body, f"Content-Range: bytes {first}-{last}/{len(data)}")
+
+    with serving(ranges) as server:
+        drive = BoxDrive(StaticToken("T"), api_url=server.url)
+        download = drive.download(ItemId("7"), None)
+        for start in range(0, len(data), 100_000):
+            stop = min(start + 100_000, len(data))
+            assert b"".join(download.read_range(start, stop)) == data[start:stop]
+        assert server.connections == 1
+        drive.close()
