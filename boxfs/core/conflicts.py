@@ -66,9 +66,6 @@ class Conflicts:
             if item.etag == node.remote.etag:
                 raise error
             with self._tree.change() as change:
-                # Somebody may have renamed or moved it: without this our upload, which names it, would undo that.
-                self._incoming.memory.busy.discard(node.ino)
-                self._incoming.learn(change, [item])
                 self._rebase(change, node, item)
             return
         self._judge(node, item)
@@ -90,14 +87,28 @@ class Conflicts:
     def _same(self, change: Change, node: Node, item: Item, ours: Prepared) -> None:
         """Box has these very bytes: nothing is to be sent."""
         attempts.end(change, node.ino)
-        self._incoming.memory.note(item)
+        self._hear(change, node, item)
         change.acknowledge(node.ino, item, ours.edit)
 
+    # Somebody may have renamed or moved it: what is not heard of that, our next upload, which names it, would undo.
     def _rebase(self, change: Change, node: Node, item: Item) -> None:
+        self._hear(change, node, item)
         now = change.node(node.ino)
         if now is not None and now.content is not None and now.remote is not None and now.remote.key == item.key:
-            self._incoming.memory.note(item)
             change.put(replace(now, remote=item, content=replace(now.content, base_etag=item.etag)))
+
+    def _hear(self, change: Change, node: Node, item: Item) -> None:
+        """Take in the item as any other news, although a call for its inode is under way: it is that call's answer."""
+        memory = self._incoming.memory
+        was_busy = node.ino in memory.busy
+        memory.busy.discard(node.ino)
+        now = change.node(node.ino)
+        if now is not None and now.remote is not None and now.remote.key == item.key:
+            self._incoming.learn(change, [item])
+        else:
+            memory.note(item)
+        if was_busy:
+            memory.busy.add(node.ino)
 
     def _split(self, change: Change, node: Node, item: Item) -> None:
         """Let the inode with our bytes become a conflict copy, and the name lead to Box's version."""
@@ -151,7 +162,7 @@ class Conflicts:
     def _gone(self, change: Change, node: Node) -> None:
         assert node.remote is not None
         self._incoming.memory.busy.discard(node.ino)  # it is we who are told
-        self._incoming.vanish(change, node.remote.key)
+        self._incoming.missing(change, node.remote.key)
 
     def folder_missing(self, folder_id: ItemId) -> None:
         """Box says that there is no such folder to put something in.  Raises Denied where there is one."""
@@ -163,7 +174,7 @@ class Conflicts:
             if not item.trashed:
                 raise Denied("no right to put something in this folder")
         with self._tree.change(frees=True) as change:
-            self._incoming.vanish(change, (Kind.FOLDER, folder_id))
+            self._incoming.missing(change, (Kind.FOLDER, folder_id))
 
     def base_gone(self, node: Node, parent_id: ItemId, name: str) -> None:
         """The file of which only a part was changed is in the trash: take it out, under the name it has here."""
@@ -186,6 +197,10 @@ class Conflicts:
             else:
                 self._incoming.learn(change, [item])
 
+    def answered_otherwise(self, change: Change, node: Node, item: Item) -> None:
+        """The reply tells of a place that we did not ask for: somebody has moved or renamed it in between."""
+        self._hear(change, node, item)
+
     def refetch(self, node: Node) -> None:
         """Box has another state than we know: fetch it, and let the merge say what follows."""
         assert node.remote is not None
@@ -195,8 +210,7 @@ class Conflicts:
             self.item_missing(node, asked=True)
             return
         with self._tree.change() as change:
-            self._incoming.memory.busy.discard(node.ino)
-            self._incoming.learn(change, [item])
+            self._hear(change, node, item)
 
     # Names
     def name_taken(self, node: Node, parent_id: ItemId, name: str, holder: Item | None, ours: Prepared | None) -> None:

@@ -74,7 +74,8 @@ class Incoming:
                 return now
             except NotFound:
                 with self._tree.change() as change:
-                    Merge(change, self.memory).vanish((Kind.FOLDER, listing.folder_id))
+                    Merge(change, self.memory).missing((Kind.FOLDER, listing.folder_id))
+                self._strays_left()
                 raise
             finally:
                 with self._tree.lock:
@@ -87,6 +88,11 @@ class Incoming:
 
     def vanish(self, change: Change, key: Key) -> None:
         Merge(change, self.memory).vanish(key)
+
+    def missing(self, change: Change, key: Key) -> None:
+        """Box answered that it has no such item (or one above it is in the trash)."""
+        Merge(change, self.memory).missing(key)
+        change.after.append(self._strays_left)
 
     # Events (this is hearing.Listener)
     def position(self) -> tuple[int, int] | None:
@@ -159,7 +165,7 @@ class Incoming:
                 merge.learn([item, *later])
                 lost = [i for i in self.memory.later.values() if i.parent_id is None]
             else:
-                merge.vanish(key)
+                merge.missing(key)
                 lost = [i for i in self.memory.later.values() if (Kind.FOLDER, i.parent_id) == key]
             for each in lost:  # where it is now cannot be seen from here
                 self.memory.later.pop(each.key, None)

@@ -12,7 +12,7 @@ All methods are called with the tree's lock held.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -34,6 +34,7 @@ class ListingUnderWay:
 class Memory:
     def __init__(self) -> None:
         self.busy: set[Ino] = set()
+        self._busy_items: dict[Key, Ino] = {}
         self.strays: dict[Key, None] = {}
         self.relist: dict[Ino, None] = {}
         self.later: dict[Key, Item] = {}
@@ -43,6 +44,17 @@ class Memory:
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     # Calls of ours
+    def claim(self, items: Mapping[Ino, Key | None]) -> bool:
+        """Mark inodes, and the items that they stand for, as busy; False where one is already.
+
+        An item's identity may go from one inode to another while a call for it is under way.
+        """
+        if not self.busy.isdisjoint(items) or any(key in self._busy_items for key in items.values()):
+            return False
+        self.busy.update(items)
+        self._busy_items.update({key: ino for ino, key in items.items() if key is not None})
+        return True
+
     def defer(self, ino: Ino, item: Item) -> None:
         held = self._deferred.setdefault(ino, {})
         if not older(item, held.get(item.key)):
@@ -54,7 +66,9 @@ class Memory:
     def release(self, inos: Iterable[Ino]) -> list[Item]:
         """The calls for these inodes are over: return what was deferred."""
         out: list[Item] = []
-        for ino in inos:
+        over = set(inos)
+        self._busy_items = {key: ino for key, ino in self._busy_items.items() if ino not in over}
+        for ino in over:
             self.busy.discard(ino)
             out.extend(self._deferred.pop(ino, {}).values())
         return out

@@ -87,6 +87,14 @@ class Merge:
         if node is not None and node.ino != ROOT_INO:
             self._vanish(node)
 
+    def missing(self, key: Key) -> None:
+        """Box said "not found" to a question: the item is gone, or a folder above it, which may be restored."""
+        node = self._change.by_item(*key)
+        above = self._above(node.remote) if node is not None and node.remote is not None else None
+        self.vanish(key)
+        if above is not None:
+            self.mark_stale(above.ino, "something in it was not found")
+
     def listed(self, folder: Node, items: list[Item], listing: ListingUnderWay) -> Node | None:
         """Take in the whole listing of a folder; returns the folder as it is now."""
         assert folder.remote is not None

@@ -37,7 +37,8 @@ def gather(
         nodes[node.ino] = node
         wanted[node.ino] = want
         names[node.ino] = box_name(node)
-        if writing(node.ino) if node.content is not None else Wanted.DELETE in want and reading(node.ino):
+        sends_bytes = want & (Wanted.CREATE | Wanted.CONTENT) and not node.is_folder
+        if writing(node.ino) if sends_bytes else Wanted.DELETE in want and reading(node.ino):
             open_ones.add(node.ino)
     above = Above(tree, nodes, ino_of)
     for ino in wanted:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from boxfs.base.errors import Changed, FsError, InDoubt, NameTaken, NotEmpty, NotFound
-from boxfs.base.types import Ino, Item, Kind
+from boxfs.base.types import Ino, Item, ItemId, Kind
 from boxfs.core import attempts, attributes, backoff
 from boxfs.core.bodies import BaseGone, Contents, GivenUp
 from boxfs.core.calls import Call, Delete, MakeFolder, SetProperties, Update, Upload, UploadVersion
@@ -58,11 +58,9 @@ class Sending:
     def claim(self, call: Call) -> bool:
         """Mark the call's inodes as busy; False where one is already."""
         with self._tree.lock:
-            inos = self.inos(call)
-            if not self._incoming.memory.busy.isdisjoint(inos):
-                return False
-            self._incoming.memory.busy.update(inos)
-            return True
+            nodes = {ino: self._tree.node(ino) for ino in self.inos(call)}
+            items = {ino: node.remote.key if node and node.remote else None for ino, node in nodes.items()}
+            return self._incoming.memory.claim(items)
 
     def release(self, call: Call) -> None:
         """The call is over: take in what was told of its inodes meanwhile."""
@@ -205,8 +203,9 @@ class Sending:
                 assert node.remote.parent_id is not None
                 self._conflicts.name_taken(node, node.remote.parent_id, call.name or node.name, error.holder, None)
                 return
+            asked = (call.name or node.remote.name, node.remote.parent_id)
             with self._tree.change(frees=True) as change:
-                self._taken_in(change, node, item, prepared.edit)
+                self._taken_in(change, node, item, prepared.edit, asked=asked)
 
     def _update(self, call: Update, node: Node) -> None:
         remote = node.remote
@@ -235,7 +234,8 @@ class Sending:
             self._conflicts.name_taken(node, parent_id, call.name or remote.name, error.holder, None)
             return
         with self._tree.change(frees=True) as change:
-            self._taken_in(change, node, item, place=not call.aside)
+            asked = (call.name or remote.name, call.parent_id or remote.parent_id)
+            self._taken_in(change, node, item, asked=asked, place=not call.aside)
 
     def _delete(self, call: Delete, node: Node) -> None:
         remote = node.remote
@@ -282,9 +282,20 @@ class Sending:
 
     # Taking in
     def _taken_in(
-        self, change: Change, before: Node, item: Item, edit: int | None = None, *, place: bool = True
+        self,
+        change: Change,
+        before: Node,
+        item: Item,
+        edit: int | None = None,
+        *,
+        asked: tuple[str, ItemId | None] = ("", None),
+        place: bool = True,
     ) -> Node | None:
         """What Box answered, and the name that it gave."""
+        old = before.remote
+        if old is not None and old.key == item.key and (item.name, item.parent_id) != asked:
+            self._conflicts.answered_otherwise(change, before, item)
+            before = change.node(before.ino) or before
         self._incoming.memory.note(item)
         self._incoming.memory.unbury(item.key)
         attempts.end(change, before.ino)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from boxfs.base.types import Etag, Ino, Item, ItemId, UploadSession, VersionId
 from boxfs.core import attempts
-from boxfs.core.bodies import Contents, Outgoing, sha1_of, whole
+from boxfs.core.bodies import Contents, GivenUp, Outgoing, sha1_of, whole
 from boxfs.core.chunked import CHUNKED_FROM, ChunkedUpload
 from boxfs.core.node import Node
 from boxfs.core.remote import Remote
@@ -67,7 +67,9 @@ class Uploading:
     @contextmanager
     def prepared(self, node: Node) -> Iterator[Prepared]:
         """Hold the node's bytes still; their digest is read when asked for.  Raises GivenUp, BaseGone, Unreachable."""
-        source: Outgoing = (self._contents.outgoing(node.ino) if node.content is not None else None) or NoBytes()
+        source: Outgoing | None = NoBytes() if node.content is None else self._contents.outgoing(node.ino)
+        if source is None:
+            raise GivenUp("there is nothing to send any more")
         try:
             yield Prepared(source, source.edit if node.content is not None else None, self._stopped)
         finally:
