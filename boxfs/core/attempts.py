@@ -8,15 +8,35 @@ session and the parts that Box has, so that it goes on where it stopped.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from boxfs.base.types import Ino, Part, UploadSession
 from boxfs.core.tree import Change, Tree
 
 
-def begin(tree: Tree, ino: Ino, edit: int, sha1: str, session: UploadSession | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a session was opened for.
+
+    kind: "new", or the id of the file that gets a version.  name: that it was to have, "" to leave it.
+    """
+
+    kind: str
+    parent_id: str = ""
+    name: str = ""
+
+
+def begin(
+    tree: Tree, ino: Ino, edit: int, sha1: str, session: UploadSession | None = None, target: Target | None = None
+) -> None:
     """Remember that the bytes with this digest are on their way."""
-    text = json.dumps({"sha1": sha1, "session": None if session is None else asdict(session)})
+    text = json.dumps(
+        {
+            "sha1": sha1,
+            "session": None if session is None else asdict(session),
+            "target": None if target is None else asdict(target),
+        }
+    )
     with tree.change(frees=True) as change:
         change.run(tree.records.save_session, ino, edit, text)
 
@@ -32,24 +52,34 @@ def sent_sha1(tree: Tree, ino: Ino) -> str | None:
     return json.loads(held[1])["sha1"] if held is not None else None
 
 
-def session(tree: Tree, ino: Ino, sha1: str) -> tuple[UploadSession, list[Part]] | None:
-    """Return the session that was opened for exactly these bytes, with the parts that Box has acknowledged."""
+def session(tree: Tree, ino: Ino, sha1: str, kind: str) -> tuple[UploadSession, list[Part]] | None:
+    """Return the session that was opened for exactly these bytes, with the parts that Box has acknowledged.
+
+    kind: that of its target, which must be the same.
+    """
     with tree.lock:
         held = tree.records.session(ino)
         if held is None:
             return None
         known = json.loads(held[1])
-        if known["session"] is None or known["sha1"] != sha1:
+        if known["session"] is None or known["sha1"] != sha1 or known["target"]["kind"] != kind:
             return None
         return UploadSession(**known["session"]), [Part(**json.loads(text)) for _, text in tree.records.parts(ino)]
 
 
-def other_session(tree: Tree, ino: Ino, sha1: str) -> UploadSession | None:
-    """Return a session of this inode that was opened for other bytes, and is of no use any more."""
+def any_session(tree: Tree, ino: Ino) -> UploadSession | None:
+    """Return the session that this inode left open, whatever it was for."""
     with tree.lock:
         held = tree.records.session(ino)
     known = json.loads(held[1]) if held is not None else None
-    return UploadSession(**known["session"]) if known and known["session"] and known["sha1"] != sha1 else None
+    return UploadSession(**known["session"]) if known and known["session"] else None
+
+
+def target(tree: Tree, ino: Ino) -> Target | None:
+    with tree.lock:
+        held = tree.records.session(ino)
+    known = json.loads(held[1]) if held is not None else None
+    return Target(**known["target"]) if known and known["target"] else None
 
 
 def part_done(tree: Tree, ino: Ino, part: Part) -> None:

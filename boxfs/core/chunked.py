@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
-from boxfs.base.errors import BadReply, FsError, NotFound
+from boxfs.base.errors import BadReply, FsError, NameTaken, NotFound
 from boxfs.base.types import Etag, Ino, Item, Part, UploadSession
 from boxfs.core import attempts
+from boxfs.core.attempts import Target
 from boxfs.core.bodies import GivenUp, Outgoing, RangeBody, sha1_of
 from boxfs.core.remote import Remote
 from boxfs.core.tree import Tree
@@ -36,6 +37,7 @@ class ChunkedUpload:
         ino: Ino,
         source: Outgoing,
         sha1: str,
+        target: Target,
         *,
         open_session: Callable[[int], UploadSession],
         stopped: Callable[[], bool],
@@ -43,7 +45,7 @@ class ChunkedUpload:
         parallel: int = PARALLEL_PARTS,
     ) -> None:
         self._tree, self._remote, self._ino = tree, remote, ino
-        self._source, self._sha1 = source, sha1
+        self._source, self._sha1, self._target = source, sha1, target
         self._open_session = open_session
         self._stopped = stopped
         self._progress = progress
@@ -58,23 +60,32 @@ class ChunkedUpload:
             if not self._is_gone(session):
                 raise
             log.info("the upload session of inode %d has expired; it begins anew", self._ino)
-            session, parts = self._open()
-            return self._finish(session, parts, mtime_ns, etag)
+        except NameTaken:
+            if self.target == self._target:
+                raise
+            log.info("inode %d was renamed while it was sent, and its old name is taken; it begins anew", self._ino)
+        session, parts = self._open()
+        return self._finish(session, parts, mtime_ns, etag)
+
+    @property
+    def target(self) -> Target:
+        """What the session was opened for: a file that was renamed meanwhile gets its new name afterwards."""
+        return attempts.target(self._tree, self._ino) or self._target
 
     def _begin(self) -> tuple[UploadSession, dict[int, Part]]:
-        held = attempts.session(self._tree, self._ino, self._sha1)
+        held = attempts.session(self._tree, self._ino, self._sha1, self._target.kind)
         if held is None:
             return self._open()
         session, parts = held
         return session, {part.offset: part for part in parts}
 
     def _open(self) -> tuple[UploadSession, dict[int, Part]]:
-        old = attempts.other_session(self._tree, self._ino, self._sha1)
+        old = attempts.any_session(self._tree, self._ino)
         if old is not None:
             with suppress(FsError):  # it expires by itself
                 self._remote.abort_session(old)
         session = self._open_session(self._source.size)
-        attempts.begin(self._tree, self._ino, self._source.edit, self._sha1, session)
+        attempts.begin(self._tree, self._ino, self._source.edit, self._sha1, session, self._target)
         return session, {}
 
     def _is_gone(self, session: UploadSession) -> bool:
@@ -131,7 +142,6 @@ class ChunkedUpload:
         done, rest = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             part = future.result()
-            attempts.part_done(self._tree, self._ino, part)
             parts[part.offset] = part
         self._progress(sum(part.size for part in parts.values()))
         return rest
@@ -141,7 +151,9 @@ class ChunkedUpload:
         size = min(session.part_size, self._source.size - offset)
         body = RangeBody(self._source, offset, size, self._given_up)
         sha1 = sha1_of(body)
-        return self._remote.upload_part(session, body, offset=offset, sha1=sha1, total_size=self._source.size)
+        part = self._remote.upload_part(session, body, offset=offset, sha1=sha1, total_size=self._source.size)
+        attempts.part_done(self._tree, self._ino, part)  # here, so that it is kept where another part has failed
+        return part
 
     def _given_up(self) -> bool:
         return self._source.stale or self._stopped()

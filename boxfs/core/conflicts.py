@@ -90,8 +90,8 @@ class Conflicts:
         self._hear(change, node, item)
         change.acknowledge(node.ino, item, ours.edit)
 
-    # Somebody may have renamed or moved it: what is not heard of that, our next upload, which names it, would undo.
     def _rebase(self, change: Change, node: Node, item: Item) -> None:
+        """Let the edit go on from Box's version.  A rename there is heard first, else our upload would undo it."""
         self._hear(change, node, item)
         now = change.node(node.ino)
         if now is not None and now.content is not None and now.remote is not None and now.remote.key == item.key:

@@ -170,8 +170,9 @@ class Sending:
                 self._conflicts.base_gone(node, call.parent_id, call.name)
                 return
             same = prepared.source.is_copy or item.sha1 in (None, prepared.sha1)
+            place = not self._is_older_name(node, item, call.name)
             with self._tree.change(frees=True) as change:
-                now = self._taken_in(change, node, item, prepared.edit if same else None)
+                now = self._taken_in(change, node, item, prepared.edit if same else None, place=place)
                 if now is not None and prepared.source.is_copy and same and not now.times_set:
                     change.put(replace(now, mtime_ns=item.content_modified_ns or now.mtime_ns))
 
@@ -204,8 +205,11 @@ class Sending:
                 self._conflicts.name_taken(node, node.remote.parent_id, call.name or node.name, error.holder, None)
                 return
             asked = (call.name or node.remote.name, node.remote.parent_id)
+            place = not self._is_older_name(node, item, asked[0])
+            if not place:
+                asked = (item.name, asked[1])
             with self._tree.change(frees=True) as change:
-                self._taken_in(change, node, item, prepared.edit, asked=asked)
+                self._taken_in(change, node, item, prepared.edit, asked=asked, place=place)
 
     def _update(self, call: Update, node: Node) -> None:
         remote = node.remote
@@ -279,6 +283,11 @@ class Sending:
             if current is not None and current.remote is not None and current.item_id == call.item_id:
                 item = replace(current.remote, properties=now)
                 change.put(replace(current, remote=item, attempts=0, not_before_ns=0, error=None))
+
+    def _is_older_name(self, node: Node, item: Item, name: str) -> bool:
+        """Tell whether an upload in parts gave the file the name that it had when it began; a rename follows."""
+        target = attempts.target(self._tree, node.ino)
+        return target is not None and item.name == target.name != name
 
     # Taking in
     def _taken_in(

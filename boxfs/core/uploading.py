@@ -12,6 +12,7 @@ from functools import cached_property
 
 from boxfs.base.types import Etag, Ino, Item, ItemId, UploadSession, VersionId
 from boxfs.core import attempts
+from boxfs.core.attempts import Target
 from boxfs.core.bodies import Contents, GivenUp, Outgoing, sha1_of, whole
 from boxfs.core.chunked import CHUNKED_FROM, ChunkedUpload
 from boxfs.core.node import Node
@@ -83,7 +84,7 @@ class Uploading:
             def begin(size: int) -> UploadSession:
                 return self._remote.create_session(parent_id=parent_id, name=name, size=size)
 
-            return self._chunked(node, bytes_, begin, None)
+            return self._chunked(node, bytes_, Target("new", parent_id, name), begin, None)
         attempts.begin(self._tree, node.ino, source.edit, bytes_.sha1)
         body = whole(source, lambda: source.stale or self._stopped())
         return self._remote.upload_file(parent_id, name, body, sha1=bytes_.sha1, mtime_ns=node.mtime_ns)
@@ -96,7 +97,7 @@ class Uploading:
             def begin(size: int) -> UploadSession:
                 return self._remote.create_version_session(file_id, size=size, name=name)
 
-            return self._chunked(node, bytes_, begin, etag)
+            return self._chunked(node, bytes_, Target(file_id, "", name or ""), begin, etag)
         attempts.begin(self._tree, node.ino, source.edit, bytes_.sha1)
         body = whole(source, lambda: source.stale or self._stopped())
         return self._remote.upload_version(
@@ -111,7 +112,9 @@ class Uploading:
         file_id, version_id = origin
         return self._remote.copy_file(file_id, parent_id, name, version_id=version_id)
 
-    def _chunked(self, node: Node, bytes_: Prepared, begin: Callable[[int], UploadSession], etag: Etag | None) -> Item:
+    def _chunked(
+        self, node: Node, bytes_: Prepared, target: Target, begin: Callable[[int], UploadSession], etag: Etag | None
+    ) -> Item:
         size = bytes_.source.size
         upload = ChunkedUpload(
             self._tree,
@@ -119,6 +122,7 @@ class Uploading:
             node.ino,
             bytes_.source,
             bytes_.sha1,
+            target,
             open_session=begin,
             stopped=self._stopped,
             progress=lambda sent: self._progress(node.ino, sent, size),
