@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxfs.emulator import errors, times, tree
+from boxfs.emulator import errors, names, times, tree
 from boxfs.emulator.context import Context
 from boxfs.emulator.store import KINDS, Item
 
 Changer = Callable[[Context, Item, Any], dict[str, Any]]
 CHANGERS: dict[str, dict[str, Changer]] = {kind: {} for kind in KINDS}
-MAX_DESCRIPTION = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +62,9 @@ def changes_of(ctx: Context, item: Item, body: dict[str, Any]) -> Changes:
 
 @changer("description")
 def _description(ctx: Context, item: Item, value: Any) -> dict[str, Any]:
-    text = value or ""
-    if not isinstance(text, str):
-        raise errors.bad_request("description", "Invalid value")
+    text = names.description(value)
     ctx.need(item, "can_rename")
-    return {} if text[:MAX_DESCRIPTION] == item.description else {"description": text[:MAX_DESCRIPTION]}
+    return {} if text == item.description else {"description": text}
 
 
 @changer("content_modified_at", "file")

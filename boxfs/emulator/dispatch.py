@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Handler = Callable[..., Any]
 COMPRESS_FROM = 1400
+VERSION = "2024.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class Dispatcher:
             route, values = self.router.find(ctx.method, ctx.path)
             ctx.route = f"{route.method} {route.pattern}"
             ctx.scope["boxfs.route"] = ctx.route  # for the request log
+            require_version(ctx)
             if route.auth:
                 self.emulator.authenticate(ctx)
                 ctx.scope["boxfs.user"] = ctx.user.id
@@ -197,6 +199,13 @@ class Dispatcher:
         response = self.json_response(ctx, error.status, error.as_json())
         response.headers.update(error.headers)
         return response
+
+
+def require_version(ctx: Context) -> None:
+    """Raises 400 invalid_api_version for a box-version header that is not the one version there is."""
+    told = ctx.headers.getlist("box-version")
+    if told and told != [VERSION]:
+        raise ApiError(400, "invalid_api_version", f"Unsupported API version. Supported versions: {VERSION}")
 
 
 def standard_headers() -> dict[str, str]:

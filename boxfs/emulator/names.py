@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from boxfs.emulator.errors import ApiError
+from boxfs.emulator.errors import ApiError, bad_request
 
 MAX_CHARACTERS = 255  # code points; the unit is unconfirmed
 
@@ -27,6 +27,15 @@ def check(name: object, *, refuse_astral: bool = False) -> str:
     if len(name) > MAX_CHARACTERS:
         raise ApiError(400, "item_name_too_long", "Item name too long")
     return name
+
+
+def description(text: object) -> str:
+    """A description, cut at 255 characters: no reply may hold more.  Raises 400."""
+    if text is None:
+        return ""
+    if not isinstance(text, str):
+        raise bad_request("description", "Invalid value")
+    return text[:255]
 
 
 def invalid() -> ApiError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from boxfs.emulator import errors, sessions, tree
+from boxfs.emulator import errors, names, sessions, tree
 from boxfs.emulator.context import Context
 from boxfs.emulator.dispatch import Routes, standard_headers
 from boxfs.emulator.routes_uploads import content_of, find_target, one_file, upload_name
@@ -186,7 +186,9 @@ async def commit(ctx: Context, session_id: str) -> Any:
     else:
         parent = ctx.parent_of({"parent": {"id": str(max(0, session.parent or 0))}})
         assert parent is not None
-        file = tree.create_file(ctx, parent, name, content, description=str(attributes.get("description") or "")[:256])
+        file = tree.create_file(
+            ctx, parent, name, content, description=names.description(attributes.get("description"))
+        )
     ctx.store.blobs.adopt(path, sha1)
     ctx.store.db.execute("UPDATE sessions SET state='done' WHERE id=?", (session.id,))
     ctx.store.db.execute("DELETE FROM parts WHERE session=?", (session.id,))

@@ -9,7 +9,7 @@ import json
 import secrets
 from typing import Any
 
-from boxfs.emulator import errors, multipart, times, tree
+from boxfs.emulator import errors, multipart, names, times, tree
 from boxfs.emulator.blobs import Incoming
 from boxfs.emulator.context import Context
 from boxfs.emulator.dispatch import Routes
@@ -49,7 +49,7 @@ async def upload_new(ctx: Context) -> tuple[int, dict[str, Any]]:
     attributes, incoming = await receive(ctx, lambda found: _check_new(ctx, found))
     content = accept(ctx, attributes, incoming)
     parent, name = _check_new(ctx, attributes)  # again: the tree may have changed while the bytes came
-    file = tree.create_file(ctx, parent, name, content, description=str(attributes.get("description") or "")[:256])
+    file = tree.create_file(ctx, parent, name, content, description=names.description(attributes.get("description")))
     return 201, one_file(ctx, file)
 
 

@@ -271,3 +271,17 @@ def test_a_folder_lock_stops_move_and_delete(box: Box) -> None:
     (lock,) = box.call("GET", "/2.0/folder_locks", params={"folder_id": folder})["entries"]
     box.call("DELETE", f"/2.0/folder_locks/{lock['id']}")
     assert box.ask("DELETE", f"/2.0/folders/{folder}?recursive=true").status_code == 204
+
+
+def test_an_unknown_api_version_is_refused(box: Box) -> None:
+    assert box.ask("GET", "/2.0/users/me", headers={"box-version": "2024.0"}).status_code == 200
+    for version in ("2023.0", "", "2024.0, 2025.0"):
+        reply = box.ask("GET", "/2.0/users/me", headers={"box-version": version})
+        assert refusal(reply) == (400, "invalid_api_version")
+        assert "2024.0" in reply.json()["message"]
+
+
+def test_a_long_description_is_cut(box: Box) -> None:
+    box.upload("/f", b"")
+    assert len(box.update("/f", description="x" * 255)["description"]) == 255
+    assert len(box.update("/f", description="x" * 257)["description"]) == 255
