@@ -35,7 +35,7 @@ from boxfs.core.interface import Caller, Watcher
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE = 1, 2, 16
 MAX_SIZE = 1 << 40
-PAGE = 1 << 16
+PAGE = 1 << 17
 
 
 class Bytes:
@@ -53,7 +53,7 @@ class Bytes:
             step = min(PAGE - start, count - done)
             page = self.pages.get(index)
             target = buffer[done : done + step]
-            target[:] = bytes(step) if page is None else page[start : start + step]
+            target[:] = bytes(step) if page is None else memoryview(page)[start : start + step]
             done += step
         return count
 
@@ -62,10 +62,14 @@ class Bytes:
         while done < len(data):
             index, start = divmod(offset + done, PAGE)
             step = min(PAGE - start, len(data) - done)
-            page = self.pages.get(index)
-            if page is None:
-                page = self.pages[index] = bytearray(PAGE)
-            page[start : start + step] = data[done : done + step]
+            piece = data[done : done + step]
+            if step == PAGE:
+                self.pages[index] = bytearray(piece)
+            else:
+                page = self.pages.get(index)
+                if page is None:
+                    page = self.pages[index] = bytearray(PAGE)
+                page[start : start + step] = piece
             done += step
         self.size = max(self.size, offset + len(data))
 
