@@ -6,6 +6,7 @@ version is one number over and over, so that any four bytes tell whose they are.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -19,7 +20,7 @@ from boxfs.store.blocks import Blocks
 from tests.support.drive import Drive
 from tests.support.memoryremote import MemoryRemote
 
-STEPS = 10_000
+STEPS = 5_000
 SIZES = (0, 400, 200_000, 200_000, 1_300_000, 1_300_000, 1_400_000)
 
 
@@ -77,14 +78,22 @@ def _play(
                 assert version is not None
                 reading.evict(version)
             case 6:
-                files = sorted(path for path in folder.rglob("*-*.*") if path.is_file())
-                if files:
-                    damaged = dice.choice(files)
-                    rotten = bytearray(damaged.read_bytes())
-                    for _ in range(50 if rotten else 0):
-                        rotten[dice.randrange(len(rotten))] ^= 1
-                    damaged.unlink()
-                    damaged.write_bytes(rotten[: dice.randrange(len(rotten) * 2 + 1)])
-                    blocks._open.clear()  # as if it were opened for the first time
+                _damage_one(dice, folder)
+                with blocks._lock:
+                    blocks._open.clear()  # as if the files were opened for the first time
     for handle in handles:
         drive.close_handle(handle)
+
+
+def _damage_one(dice: random.Random, folder: Path) -> None:
+    """Put a rotten, cut or longer copy in the place of a cache file."""
+    files = sorted(path for path in folder.rglob("*-*.*") if path.is_file())
+    if not files:
+        return
+    path = dice.choice(files)
+    with contextlib.suppress(FileNotFoundError):  # a fetch that ends just now may evict it
+        rotten = bytearray(path.read_bytes())
+        for _ in range(50 if rotten else 0):
+            rotten[dice.randrange(len(rotten))] ^= 1
+        path.unlink()
+        path.write_bytes(rotten[: dice.randrange(len(rotten) * 2 + 1)])
