@@ -44,7 +44,8 @@ class Island:
 
     def command(self, *words: str | Path) -> list[str]:
         """The command line that runs these words on the island."""
-        return ["nsenter", f"--target={self._holder.pid}", "--mount", "--net", "--", *map(str, words)]
+        # --root: entering a mount namespace leaves a chroot, where a build may well run.
+        return ["nsenter", f"--target={self._holder.pid}", "--mount", "--net", "--root", "--wd", "--", *map(str, words)]
 
     def run(self, *words: str | Path) -> str:
         """Run to the end; what it printed.  Raises AssertionError with all it said, if it failed."""
