@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Mapping
 
 from boxfs.base.config import table
 
 _IN_LIST = re.compile(r"(?:^|(?<=,))(" + "|".join(i.name for i in table().values() if i.secret) + r")=((?:\\,|[^,])*)")
 
 
-def split_secrets(args: list[str]) -> tuple[list[str], dict[str, str]]:
+def split_secrets(args: list[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Return the arguments without secrets, and the environment variables that carry them instead."""
     variables = {info.name: info.env[0] for info in table().values() if info.secret}
     flags = {info.flag: info.env[0] for info in table().values() if info.secret and info.flag}
@@ -29,8 +30,9 @@ def split_secrets(args: list[str]) -> tuple[list[str], dict[str, str]]:
             kept += [word, *rest]
             break
         if name in flags and args[0] == "login":
-            # There the flag says which way in; it stays, at the end, where it has no value to take.
-            secret = value if equals else next(rest, "")
+            # There the flag says which way in; it stays, at the end, where it has no value to take.  With the token in
+            # the environment already, what follows is the account's name.
+            secret = value if equals else "" if flags[name] in environ else next(rest, "")
             found |= {flags[name]: secret} if secret else {}
             login_flag = [name]
         elif name in flags:
@@ -52,7 +54,7 @@ def _without(words: str, variables: dict[str, str], found: dict[str, str]) -> st
 
 def hide_secrets(argv: list[str]) -> None:
     """Start again without the secrets of `argv`; returns where there are none."""
-    kept, found = split_secrets(argv[1:])
+    kept, found = split_secrets(argv[1:], os.environ)
     if found:
         module = ["-m", "boxfs.cli.mount_helper" if "mount.boxfs" in argv[0] or "mount_helper" in argv[0] else "boxfs"]
         os.execve(sys.executable, [sys.executable, *module, *kept], {**os.environ, **found})

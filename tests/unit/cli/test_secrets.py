@@ -25,7 +25,12 @@ from boxfs.cli.secrets import split_secrets
     ],
 )
 def test_secrets_move_from_arguments_to_the_environment(args: list[str], kept: list[str], found: str | None) -> None:
-    assert split_secrets(args) == (kept, {} if found is None else {"BOXFS_TOKEN": found})
+    assert split_secrets(args, {}) == (kept, {} if found is None else {"BOXFS_TOKEN": found})
+
+
+def test_login_with_a_token_in_the_environment_takes_the_next_word_as_the_account() -> None:
+    args = ["login", "--token", "work"]
+    assert split_secrets(args, {"BOXFS_TOKEN": "t"}) == (["login", "work", "--token"], {})
 
 
 @pytest.mark.parametrize(
