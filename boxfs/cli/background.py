@@ -48,10 +48,13 @@ def start(arguments: Sequence[str]) -> None:
                 child.returncode = 0  # it outlives us on purpose: no ResourceWarning
                 return
             code = child.wait()
-            if "error" in message:
-                raise CliError(message["error"], message.get("code", Exit.FAILED))
             errors.seek(0)
-            last = errors.read().decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            said = errors.read().decode(errors="replace").strip().splitlines()
+            if "error" in message:
+                # What libfuse and fusermount3 say goes to stderr alone.
+                theirs = [line for line in said if line.startswith("fuse")]
+                raise CliError(" ".join([message["error"], *theirs[-1:]]), message.get("code", Exit.FAILED))
+            last = said[-1:] or ["it said nothing"]
             raise CliError(f"the mount ended at once (status {code}): {last[0].removeprefix('boxfs: ')}", Exit.INTERNAL)
     finally:
         os.close(read_end)

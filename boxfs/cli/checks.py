@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -23,7 +22,7 @@ from boxfs.base.errors import FsError, Unauthorized
 from boxfs.base.units import format_seconds, format_size
 from boxfs.cli import mounts, places
 from boxfs.cli.exits import CliError
-from boxfs.cli.preflight import check_fuse
+from boxfs.cli.preflight import check_fuse, check_others_allowed
 from boxfs.fuse.library import FuseMissing, load
 
 _DISK_LOW_BYTES = 1 << 30
@@ -51,12 +50,10 @@ def fuse(account: str, settings: Settings) -> Iterator[Finding]:  # noqa: ARG001
         yield Finding("fuse", False, str(error), "see docs/INSTALL.md")
         return
     yield Finding("fuse", True, f"/dev/fuse, {shutil.which('fusermount3')}, libfuse {version}")
-    if settings.options.allow_other and os.geteuid() != 0:
-        conf = Path("/etc/fuse.conf")
-        lines = conf.read_text().splitlines() if conf.exists() else []
-        allowed = any(line.strip() == "user_allow_other" for line in lines)
-        yield Finding("allow_other", allowed, "user_allow_other in /etc/fuse.conf",
-                      "" if allowed else "root must add the line user_allow_other to /etc/fuse.conf")  # fmt: skip
+    try:
+        check_others_allowed(settings.options)
+    except CliError as error:
+        yield Finding("allow_other", False, str(error), "or mount without it")
 
 
 def kernel(account: str, settings: Settings) -> Iterator[Finding]:  # noqa: ARG001

@@ -124,9 +124,10 @@ def command(
 
 
 def _check_early(request: Request) -> None:
-    from boxfs.cli.preflight import check_fuse, check_mountpoint
+    from boxfs.cli.preflight import check_fuse, check_mountpoint, check_others_allowed
 
     check_fuse()
+    check_others_allowed(request.options)
     check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
 
 

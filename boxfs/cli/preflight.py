@@ -8,6 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
+from boxfs.base.config import Options
 from boxfs.base.option import OptionError
 from boxfs.cli import mounts, places
 from boxfs.cli.exits import CliError, Exit
@@ -27,6 +28,19 @@ def check_fuse() -> None:
         raise CliError("you may not use /dev/fuse: ask for access to it (group fuse, or mode 0666)", Exit.NO_FUSE)
     if shutil.which("fusermount3") is None:
         raise CliError("FUSE 3 is not installed (there is no fusermount3): apt install fuse3", Exit.NO_FUSE)
+
+
+def check_others_allowed(options: Options) -> None:
+    """Raises CliError where an ordinary user asks for allow_other and root has not allowed it."""
+    if os.geteuid() == 0 or not (options.allow_other or options.allow_root):
+        return
+    try:
+        lines = Path("/etc/fuse.conf").read_text().splitlines()
+    except OSError:
+        lines = []
+    if not any(line.strip() == "user_allow_other" for line in lines):
+        word = "allow_other" if options.allow_other else "allow_root"
+        raise CliError(f"{word}: root must first add the line user_allow_other to /etc/fuse.conf", Exit.NO_FUSE)
 
 
 def check_mountpoint(place: Path, *, nonempty: bool) -> None:

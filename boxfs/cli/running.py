@@ -28,7 +28,7 @@ from boxfs.cli.control import Command, ControlServer, Progress
 from boxfs.cli.exits import CliError, Exit, exit_code_of
 from boxfs.cli.mount import Request
 from boxfs.cli.notifying import Notifying
-from boxfs.cli.preflight import CacheFolder, check_fuse, check_mountpoint
+from boxfs.cli.preflight import CacheFolder, check_fuse, check_mountpoint, check_others_allowed
 from boxfs.cli.progress import uploads_left
 from boxfs.cli.ready import Parent, Systemd
 from boxfs.cli.watching import Watching
@@ -73,6 +73,7 @@ def run_mount(request: Request) -> int:
     try:
         with contextlib.ExitStack() as cleanup:
             check_fuse()
+            check_others_allowed(request.options)
             check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
             if parent.waits:
                 os.chdir("/")  # keeps no other file system busy
