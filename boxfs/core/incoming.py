@@ -108,7 +108,7 @@ class Incoming:
             items: list[Item] = []
             merge = Merge(change, self.memory)
             for event in events:
-                if not self.memory.first_time(event.id):
+                if self.memory.is_seen(event.id):
                     continue
                 if event.kind is EventKind.COLLABORATION:
                     merge.mark_stale(ROOT_INO, f"collaboration changed ({event.box_type})")
@@ -118,6 +118,8 @@ class Incoming:
                     self._all_stale(change, f"an event named no item ({event.box_type})")
             merge.learn(items)
             self._store(change, position)
+        with self._tree.lock:
+            self.memory.seen(event.id for event in events)
 
     def lost(self, position: int, why: str) -> None:
         with self._tree.change() as change:

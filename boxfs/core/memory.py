@@ -105,14 +105,14 @@ class Memory:
         self._buried.pop(key, None)
 
     # Events
-    def first_time(self, event_id: str) -> bool:
-        """Tell whether the event is new, and remember it."""
-        if event_id in self._seen:
-            return False
-        self._seen[event_id] = None
-        if len(self._seen) > SEEN:
+    def is_seen(self, event_id: str) -> bool:
+        return event_id in self._seen
+
+    def seen(self, event_ids: Iterable[str]) -> None:
+        """These were taken in, and that is on disk."""
+        self._seen.update(dict.fromkeys(event_ids))
+        while len(self._seen) > SEEN:
             self._seen.popitem(last=False)
-        return True
 
 
 def older(new: Item, held: Item | None) -> bool:
