@@ -1,0 +1,162 @@
+"""The threads, the barrier and what status tells: with a real clock, a Box in memory, and no wait without an event."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from boxfs.base.errors import Denied, Unreachable
+from boxfs.core.status import Progress, State
+from tests.support.memoryremote import MemoryRemote
+from tests.support.syncing import Clock, Machine
+
+PATIENCE_S = 60.0
+
+
+class WallClock(Clock):
+    def __call__(self) -> int:
+        return time.time_ns()
+
+
+@pytest.fixture
+def running(remote: MemoryRemote, tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(remote, tmp_path / "state", clock=WallClock())
+    machine.list_all()
+    machine.sync.start()
+    yield machine
+    remote.offline = False
+    assert machine.sync.stop(PATIENCE_S), "all threads end"
+    machine.close()
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def fill(machine: Machine) -> None:
+    machine.mkdir("d")
+    for n in range(20):
+        machine.write(f"d/f{n}", b"%d" % n)
+
+
+def test_barrier_sends_all_without_waiting_for_the_settle_window(running: Machine, remote: MemoryRemote) -> None:
+    fill(running)
+    told: list[Progress] = []
+    end = running.sync.barrier(None, timeout_s=PATIENCE_S, progress=told.append)
+    assert end.done
+    assert len(remote.box.tree()) == 21
+    assert told[-1].left == 0
+    assert told[-1].total == 21
+    assert len(remote.written()) == 21
+
+
+def test_barrier_of_one_folder_sends_what_it_needs_only(remote: MemoryRemote, tmp_path: Path) -> None:
+    machine = Machine(remote, tmp_path / "state")  # a clock that stands still: nothing else becomes due
+    machine.list_all()
+    machine.sync.start()
+    machine.mkdir("e")
+    fill(machine)
+    assert machine.sync.barrier(machine.node("d/f3").ino, timeout_s=PATIENCE_S).done
+    assert set(remote.box.tree()) == {"d", "d/f3"}
+    assert machine.sync.barrier(machine.node("d").ino, timeout_s=PATIENCE_S).done
+    assert set(remote.box.tree()) == {path for path in machine.files() if path != "e"}
+    assert machine.sync.stop(PATIENCE_S)
+    machine.close()
+
+
+def test_barrier_tells_what_failed_and_does_not_wait_for_it(running: Machine, remote: MemoryRemote) -> None:
+    remote.fail("upload_file", Denied("no right here"), times=10**6)
+    ino = running.write("a", b"1")
+    end = running.sync.barrier(None, timeout_s=PATIENCE_S)
+    assert not end.done
+    assert [(one.path, one.state) for one in end.left] == [("a", State.ERROR)]
+    assert "no right here" in (end.left[0].error or "")
+    with pytest.raises(Denied):
+        running.sync.upload_now(ino)
+    remote.faults.clear()
+    assert running.sync.retry() == 1
+    until(lambda: remote.box.tree() == {"a": b"1"})
+
+
+def test_barrier_offline_ends_and_says_so(running: Machine, remote: MemoryRemote) -> None:
+    remote.offline = True
+    running.write("a", b"1")
+    end = running.sync.barrier(None, timeout_s=PATIENCE_S)
+    assert not end.done
+    assert end.why
+    assert running.sync.status().pending[0].state is State.WAITING
+    remote.offline = False
+    assert running.sync.barrier(None, timeout_s=PATIENCE_S, patient=True).done
+
+
+def test_an_outage_costs_no_storm_of_calls(remote: MemoryRemote, tmp_path: Path) -> None:
+    machine = Machine(remote, tmp_path / "state")
+    machine.list_all()
+    fill(machine)
+    machine.clock.pass_(10)
+    remote.offline = True
+    remote.calls.clear()
+    for _ in range(50):
+        machine.sync.pushing._hand_out()
+        for lane in (machine.sync.pushing._quick, machine.sync.pushing._uploads):
+            for call in lane.drain():
+                machine.sync.pushing._make(call)
+        machine.clock.pass_(0.1)
+    assert 1 <= len(remote.calls) <= 4, "five seconds, with pauses that double"
+    machine.close()
+
+
+def test_stop_is_prompt_while_an_upload_hangs_and_nothing_is_lost(remote: MemoryRemote, tmp_path: Path) -> None:
+    machine = Machine(remote, tmp_path / "state", clock=WallClock())
+    machine.list_all()
+    hangs, go = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        go.wait(PATIENCE_S)
+
+    remote.during["upload_file"] = hang
+    machine.sync.start()
+    machine.write("a", b"1")
+    ticket = machine.sync.pushing.hurry(None)
+    assert hangs.wait(PATIENCE_S)
+    machine.sync.pushing.no_hurry(ticket)
+    assert not machine.sync.stop(0.2), "it says that a thread is still busy"
+    go.set()
+    assert machine.sync.stop(PATIENCE_S)
+    machine.restart()
+    machine.sync.start()
+    assert machine.sync.barrier(None, timeout_s=PATIENCE_S).done
+    assert remote.box.tree() == {"a": b"1"}
+    assert machine.sync.stop(PATIENCE_S)
+    machine.close()
+
+
+def test_rescue_saves_what_box_has_not_got(here: Machine, remote: MemoryRemote, tmp_path: Path) -> None:
+    fill(here)
+    remote.fail("*", Unreachable("down"), times=10**6)
+    saved = here.sync.rescue(tmp_path / "saved")
+    assert len(saved) == 20
+    assert all(error is None for _, error in saved)
+    assert (tmp_path / "saved/d/f7").read_bytes() == b"7"
+
+
+def test_status_counts_and_names(here: Machine, remote: MemoryRemote) -> None:
+    here.write("gone", b"x")
+    here.settle()
+    fill(here)
+    here.delete("gone")
+    status = here.sync.status()
+    assert status.pending_count == 22
+    assert status.pending_bytes == sum(len(b"%d" % n) for n in range(20))
+    assert {one.path: one.what for one in status.pending}["gone"] == ("deleted",)
+    assert {one.path: one.what for one in status.pending}["d/f1"] == ("new",)
+    assert status.online
+    assert status.stale_folders == 0
