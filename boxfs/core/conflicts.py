@@ -100,15 +100,12 @@ class Conflicts:
     def _hear(self, change: Change, node: Node, item: Item) -> None:
         """Take in the item as any other news, although a call for its inode is under way: it is that call's answer."""
         memory = self._incoming.memory
-        was_busy = node.ino in memory.busy
-        memory.busy.discard(node.ino)
         now = change.node(node.ino)
         if now is not None and now.remote is not None and now.remote.key == item.key:
-            self._incoming.learn(change, [item])
+            with memory.answering(node.ino, item.key):
+                self._incoming.learn(change, [item])
         else:
             memory.note(item)
-        if was_busy:
-            memory.busy.add(node.ino)
 
     def _split(self, change: Change, node: Node, item: Item) -> None:
         """Let the inode with our bytes become a conflict copy, and the name lead to Box's version."""

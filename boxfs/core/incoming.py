@@ -107,6 +107,7 @@ class Incoming:
         with self._tree.change() as change:
             items: list[Item] = []
             merge = Merge(change, self.memory)
+            merge.makes_wait = True
             for event in events:
                 if self.memory.is_seen(event.id):
                     continue

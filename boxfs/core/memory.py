@@ -12,13 +12,15 @@ All methods are called with the tree's lock held.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from boxfs.base.types import Ino, Item, ItemId, Kind
+from boxfs.core.names import fold
 
 Key = tuple[Kind, ItemId]
+Name = tuple[ItemId, str]  # a folder of Box, and a name in it as Box compares names
 BURIED = 10_000
 SEEN = 20_000
 
@@ -35,6 +37,7 @@ class Memory:
     def __init__(self) -> None:
         self.busy: set[Ino] = set()
         self._busy_items: dict[Key, Ino] = {}
+        self._busy_names: dict[Name, Ino] = {}
         self.strays: dict[Key, None] = {}
         self.relist: dict[Ino, None] = {}
         self.later: dict[Key, Item] = {}
@@ -44,16 +47,42 @@ class Memory:
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     # Calls of ours
-    def claim(self, items: Mapping[Ino, Key | None]) -> bool:
+    def claim(self, items: Mapping[Ino, Key | None], name: Name | None = None) -> bool:
         """Mark inodes, and the items that they stand for, as busy; False where one is already.
 
         An item's identity may go from one inode to another while a call for it is under way.
+        name: what the call gives to its item at Box; nobody else may be sent there until the answer is in.
         """
         if not self.busy.isdisjoint(items) or any(key in self._busy_items for key in items.values()):
             return False
+        if name is not None:
+            if name in self._busy_names:
+                return False
+            self._busy_names[name] = next(iter(items))
         self.busy.update(items)
         self._busy_items.update({key: ino for ino, key in items.items() if key is not None})
         return True
+
+    def caller_about(self, ino: Ino, key: Key) -> Ino | None:
+        """Return whose call under way is about the inode, or about the item that it stands for."""
+        return ino if ino in self.busy else self._busy_items.get(key)
+
+    @contextmanager
+    def answering(self, ino: Ino, key: Key) -> Iterator[None]:
+        """What is told now of the inode and the item is the answer of the call under way, and does not wait for it."""
+        was_busy, caller = ino in self.busy, self._busy_items.pop(key, None)
+        self.busy.discard(ino)
+        try:
+            yield
+        finally:
+            if was_busy:
+                self.busy.add(ino)
+            if caller is not None:
+                self._busy_items[key] = caller
+
+    def maker_of(self, item: Item) -> Ino | None:
+        """Return whose call under way may have made an item that nobody here knows."""
+        return self._busy_names.get((item.parent_id, fold(item.name))) if item.parent_id is not None else None
 
     def defer(self, ino: Ino, item: Item) -> None:
         held = self._deferred.setdefault(ino, {})
@@ -68,6 +97,7 @@ class Memory:
         out: list[Item] = []
         over = set(inos)
         self._busy_items = {key: ino for key, ino in self._busy_items.items() if ino not in over}
+        self._busy_names = {name: ino for name, ino in self._busy_names.items() if ino not in over}
         for ino in over:
             self.busy.discard(ino)
             out.extend(self._deferred.pop(ino, {}).values())

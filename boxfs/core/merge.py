@@ -39,6 +39,7 @@ class Merge:
         self._memory = memory
         self._now_ns = change.tree.clock()
         self._batch: set[Key] = set()
+        self.makes_wait = False  # an unknown item that a call of ours may just have made waits for its answer
         self._quiet: set[Ino] = set()  # folders whose names the kernel cannot hold: they were not listed before
 
     # What is told
@@ -131,6 +132,10 @@ class Merge:
             if item.trashed:
                 self._memory.bury(item.key, item.sequence_id)
                 return False
+            maker = self._memory.maker_of(item) if self.makes_wait or listing else None
+            if maker is not None:
+                self._memory.defer(maker, item)
+                return False
             if listing:
                 self._memory.unbury(item.key)
             return not self._memory.is_buried(item)
@@ -140,8 +145,9 @@ class Merge:
             return False
         if older(item, node.remote):
             return False
-        if node.ino in self._memory.busy:
-            self._memory.defer(node.ino, item)
+        caller = self._memory.caller_about(node.ino, item.key)
+        if caller is not None:
+            self._memory.defer(caller, item)
             return False
         return True
 

@@ -22,7 +22,8 @@ from boxfs.core.bodies import BaseGone, Contents, GivenUp
 from boxfs.core.calls import Call, Delete, MakeFolder, SetProperties, Update, Upload, UploadVersion
 from boxfs.core.conflicts import Conflicts
 from boxfs.core.incoming import Incoming
-from boxfs.core.names import mark_of
+from boxfs.core.memory import Name
+from boxfs.core.names import fold, mark_of
 from boxfs.core.network import Gateway
 from boxfs.core.node import Node, Wanted
 from boxfs.core.remote import Remote
@@ -60,7 +61,19 @@ class Sending:
         with self._tree.lock:
             nodes = {ino: self._tree.node(ino) for ino in self.inos(call)}
             items = {ino: node.remote.key if node and node.remote else None for ino, node in nodes.items()}
-            return self._incoming.memory.claim(items)
+            return self._incoming.memory.claim(items, self._name_at_box(call, nodes[call.ino]))
+
+    def _name_at_box(self, call: Call, node: Node | None) -> Name | None:
+        """Return the name that the call gives."""
+        remote = node.remote if node is not None else None
+        match call:
+            case MakeFolder() | Upload():
+                return (call.parent_id, fold(call.name))
+            case UploadVersion() | Update() if remote is not None:
+                parent_id = getattr(call, "parent_id", None) or remote.parent_id
+                if parent_id is not None and (call.name is not None or parent_id != remote.parent_id):
+                    return (parent_id, fold(call.name or remote.name))
+        return None
 
     def release(self, call: Call) -> None:
         """The call is over: take in what was told of its inodes meanwhile."""
