@@ -241,6 +241,8 @@ class OpenFile:
         held, remote = node.content, node.remote
         if held is not None:
             etag = held.base_etag
+        elif remote is not None and self.saved_number is not None:
+            etag = remote.etag  # what was saved last has been acknowledged, though `uploaded` does not say so yet
         elif remote is not None and remote.version_id is not None and remote.version_id == self.version_id:
             etag = remote.etag  # it may have been renamed since, which is no conflict
         else:

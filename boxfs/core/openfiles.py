@@ -373,6 +373,7 @@ class OpenFiles:
             if file is None:
                 file = OpenFile(node, None, 0, item.etag)
                 file.spool = self._spool.file(content.spool)
+                file.saved_number = content.spool
                 file.extents = Extents.from_text(extents)
                 if content.base is not None:
                     file_id = content.base_file or item.id
@@ -381,12 +382,13 @@ class OpenFiles:
                 self._hold(content.spool)
                 self._current[node.ino] = file
             with file.lock:
-                if file.saved_number == content.spool or not file.handles:
-                    file.saved_number = None
-                    file.etag = item.etag
-                    file.uploaded = item
-                    file.adopted = False
-                    file.rebase(item)
+                if file.saved_number != content.spool:
+                    return  # it was saved anew before we came
+                file.saved_number = None
+                file.etag = item.etag
+                file.uploaded = item
+                file.adopted = False
+                file.rebase(item)
                 if not file.handles and not file.unsaved:
                     self._retire(file)
 
