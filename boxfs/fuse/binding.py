@@ -404,8 +404,8 @@ class Binding:
         raise AssertionError("link is always refused")
 
     def _open(self, req: int, ino: int, fi: int) -> Callable[[], object]:
-        handle = self._operations.open(Ino(ino), _i32(fi).value, self._caller(req))
-        info = self._opened(fi, handle)
+        handle, keeps_cache = self._operations.open(Ino(ino), _i32(fi).value, self._caller(req))
+        info = self._opened(fi, handle, keeps_cache=keeps_cache)
 
         def reply() -> None:
             # -ENOENT: the caller was interrupted and there will be no release.
@@ -414,10 +414,11 @@ class Binding:
 
         return reply
 
-    def _opened(self, fi: int, handle: HandleNo) -> int:
+    def _opened(self, fi: int, handle: HandleNo, *, keeps_cache: bool = True) -> int:
         info = self._layouts.fuse_file_info.from_address(fi)
         info.fh = handle
-        info.keep_cache = 1  # what the kernel holds of the file is right until an invalidation says otherwise
+        # What the kernel holds of the file is right until an invalidation says otherwise; but see openings.py.
+        info.keep_cache = int(keeps_cache)
         return fi
 
     def _create(self, req: int, parent: int, name: bytes, mode: int, fi: int) -> Callable[[], object]:

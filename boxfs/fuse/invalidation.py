@@ -85,11 +85,21 @@ class SeenNames:
 class Invalidator:
     """The core's Watcher.  Start it once the mount is there; stop it when the workers have ended."""
 
-    def __init__(self, kernel: Kernel, changes: Changes, seen_names: Callable[[], SeenNames | None]) -> None:
-        """seen_names: asked when needed, since the kernel says what it can do only when the mount begins."""
+    def __init__(
+        self,
+        kernel: Kernel,
+        changes: Changes,
+        seen_names: Callable[[], SeenNames | None],
+        content_changed: Callable[[Ino], None] = lambda _: None,
+    ) -> None:
+        """seen_names: asked when needed, since the kernel says what it can do only when the mount begins.
+
+        content_changed: told of each change of content, at once, before the kernel is.
+        """
         self._kernel = kernel
         self._changes = changes
         self._seen_names = seen_names
+        self._told_of_content = content_changed
         self._condition = threading.Condition()
         self._queue: dict[_Notice, None] = {}  # guarded by _condition; in order, each once
         self._sending = False  # guarded by _condition
@@ -98,6 +108,7 @@ class Invalidator:
 
     # The core calls these
     def content_changed(self, ino: Ino) -> None:
+        self._told_of_content(ino)
         self._put(("content", ino))
 
     def attributes_changed(self, ino: Ino) -> None:

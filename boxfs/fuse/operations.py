@@ -17,6 +17,7 @@ from boxfs.base.errors import FsError, InvalidArgument, NotFound, NotPermitted, 
 from boxfs.base.types import Attr, HandleNo, Ino, StatFs
 from boxfs.core.interface import Caller, Files
 from boxfs.fuse.folders import Changes, Folders
+from boxfs.fuse.openings import Openings
 
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 _SET_ID = stat.S_ISUID | stat.S_ISGID
@@ -35,6 +36,7 @@ class Operations:
         self.files = files
         self.changes = Changes()
         self.folders = Folders(files, self.changes)
+        self.openings = Openings()
         self._lock = threading.Lock()
         # Folders removed while the kernel still holds them (somebody's working directory): the last attributes, so
         # that stat(".") goes on.  Dropped when the kernel forgets the inode.
@@ -53,6 +55,7 @@ class Operations:
             with self._lock:
                 self._removed.pop(ino, None)
         self._set_id.discard(ino)
+        self.openings.forget(ino)
 
     def _seen(self, attr: Attr) -> Attr:
         if attr.mode & _SET_ID and stat.S_ISREG(attr.mode):
@@ -169,16 +172,24 @@ class Operations:
             self.files.fsyncdir(ino)
 
     # Open files
-    def open(self, ino: Ino, flags: int, caller: Caller) -> HandleNo:
-        handle = self.files.open(ino, flags, caller)
+    def open(self, ino: Ino, flags: int, caller: Caller) -> tuple[HandleNo, bool]:
+        """Return the handle, and whether the kernel may keep what it holds of the file."""
+        ticket = self.openings.opening(ino)
+        try:
+            handle = self.files.open(ino, flags, caller)
+        except BaseException:
+            self.openings.gave_up(ino, ticket)
+            raise
+        keeps = self.openings.opened(ino, ticket, handle)
         if flags & os.O_TRUNC:
             if self.clears_set_id:
                 self._content_changed(ino, caller)
             self.changes.note()
-        return handle
+        return handle, keeps
 
     def create(self, parent: Ino, name: bytes, mode: int, flags: int, caller: Caller) -> tuple[Attr, HandleNo]:
         attr, handle = self.files.create(parent, text(name), mode, flags, caller)
+        self.openings.opened(attr.ino, self.openings.opening(attr.ino), handle)
         if flags & os.O_TRUNC:
             self.changes.note()
         return self._seen(attr), handle
@@ -220,6 +231,7 @@ class Operations:
 
     def release(self, handle: HandleNo) -> None:
         self.files.release(handle)
+        self.openings.released(handle)
 
     def fallocate(self, handle: HandleNo, mode: int, offset: int, length: int) -> None:
         self.files.fallocate(handle, mode, offset, length)

@@ -111,7 +111,12 @@ class Session:
             self._detach()
         workers: list[_Worker] = []
         try:
-            invalidator = Invalidator(_Kernel(library, session), operations.changes, lambda: binding.seen_names)
+            invalidator = Invalidator(
+                _Kernel(library, session),
+                operations.changes,
+                lambda: binding.seen_names,
+                operations.openings.content_changed,
+            )
             self.invalidator = invalidator
             workers = self._start_workers(library, session)
             invalidator.start()
