@@ -2,7 +2,7 @@
 
 A read that goes on where the last ended (or nearly: the kernel's own read-ahead asks out of order) is part of a run.
 In a run the window ahead doubles with every quarter of it that was consumed, from FIRST to `most`.  Any other read
-touches what it touches.  A first read begins a run if it is at the file's begin.
+touches what it touches.  A first read begins a run if it is at the file's begin; one near the end fetches the tail.
 
 Several handles of one file share a reader, so `Sequences` tells apart as many as read at different places.
 """
@@ -41,6 +41,8 @@ class Sequence:
         """Return where the fetch of a read of [start, stop) that finds nothing should end."""
         if (start == 0 and self._next is None) or (self._window and self.goes_on(start)):
             return min(max(stop, start + FIRST), self._size)
+        if self._next is None and start >= self._size - FIRST:
+            return self._size  # the tail: archives, films and documents have their tables there
         return stop
 
     def goes_on(self, start: int) -> bool:
