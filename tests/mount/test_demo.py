@@ -12,7 +12,7 @@ import pytest
 from boxfs.cli.demo_content import BIG_FILE, BIG_FILE_BYTES
 from tests.support.mounting import eventually
 
-pytestmark = pytest.mark.fuse
+pytestmark = [pytest.mark.fuse, pytest.mark.timeout(600)]
 
 PATIENCE_S = 120
 

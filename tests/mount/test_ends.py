@@ -12,7 +12,7 @@ import pytest
 from tests.support.box import Box, EmulatorProcess
 from tests.support.mounting import Mounted, eventually
 
-pytestmark = pytest.mark.fuse
+pytestmark = [pytest.mark.fuse, pytest.mark.timeout(400)]
 
 
 def test_umount_sends_five_hundred_pending_files_first(mounted: Mounted, box: Box) -> None:
