@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-from boxfs.base.errors import Changed, FsError
+from boxfs.base.errors import Changed, FsError, NotFound
 from boxfs.base.types import Ino, ItemId, VersionId
 
 CHUNK = 1 << 20
@@ -59,7 +59,7 @@ class Stream(io.RawIOBase):
             raise GivenUp("the file was changed while it was being sent")
         try:
             data = self._source.read_at(self._at, want)
-        except Changed as error:
+        except (Changed, NotFound) as error:
             raise BaseGone("the unchanged part of the file is not at Box any more") from error
         if len(data) != want:
             raise GivenUp("the file was cut while it was being sent")

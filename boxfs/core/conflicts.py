@@ -22,6 +22,7 @@ from boxfs.core.conflict_names import conflict_name
 from boxfs.core.incoming import Incoming
 from boxfs.core.names import fold
 from boxfs.core.node import Node
+from boxfs.core.planner import temporary_name
 from boxfs.core.remote import Remote
 from boxfs.core.shown import shown_name
 from boxfs.core.tree import Change, Tree
@@ -174,25 +175,40 @@ class Conflicts:
             self._incoming.missing(change, (Kind.FOLDER, folder_id))
 
     def base_gone(self, node: Node, parent_id: ItemId, name: str) -> None:
-        """The file of which only a part was changed is in the trash: take it out, under the name it has here."""
+        """The file of which only a part was changed here is in the trash: take it out, for its other bytes.
+
+        The node's own file comes back under the name that it has here.  Another one (of which this is a copy or a
+        backup) is put away again once it has served.  Raises FsError where the bytes cannot be had.
+        """
         file_id = (node.content.base_file if node.content is not None else None) or node.item_id
         if file_id is None:
             raise FsError("the unchanged part of the file is not at Box any more")
         own = file_id == node.item_id
-        try:
+        item = self._restored(node, file_id, parent_id, name if own else temporary_name(node.ino))
+        with self._tree.change() as change:
             if own:
-                item = self._remote.restore(Kind.FILE, file_id, name=name, parent_id=parent_id)
-            else:
-                item = self._remote.restore(Kind.FILE, file_id)
+                self._rebase(change, node, item)
+            elif self._tree.by_item(item.kind, item.id) is None:
+                self._incoming.memory.note(item)
+                change.entomb(item)
+
+    def _restored(self, node: Node, file_id: ItemId, parent_id: ItemId, name: str) -> Item:
+        try:
+            return self._remote.restore(Kind.FILE, file_id, name=name, parent_id=parent_id)
+        except NotFound:
+            pass
+        # It may have gone with its folder, which is one unit in the trash.
+        folder_id = node.remote.parent_id if node.remote is not None and file_id == node.item_id else None
+        try:
+            if folder_id is not None:
+                folder = self._remote.restore(Kind.FOLDER, folder_id)
+                with self._tree.change() as change:
+                    self._incoming.learn(change, [folder])
+            return self._remote.item(Kind.FILE, file_id)
         except NotFound:
             raise FsError(
                 "the part of the file that was not changed here is gone at Box; `boxfs rescue` saves what is here"
             ) from None
-        with self._tree.change() as change:
-            if own:
-                self._rebase(change, node, item)
-            else:
-                self._incoming.learn(change, [item])
 
     def answered_otherwise(self, change: Change, node: Node, item: Item) -> None:
         """The reply tells of a place that we did not ask for: somebody has moved or renamed it in between."""

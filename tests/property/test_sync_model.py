@@ -19,7 +19,7 @@ from tests.support.memorybox import MemoryBox, Told, fold
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Clock, Machine
 
-HISTORIES = int(os.environ.get("BOXFS_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("BOXFS_HISTORIES", "120"))
 NAMES = ["a", "b", "c", "A"]
 
 
