@@ -40,7 +40,7 @@ def test_every_row_of_the_semantics_has_a_proof() -> None:
     rows = [
         line
         for line in (ROOT / "docs" / "SEMANTICS.md").read_text().splitlines()
-        if line.startswith("|") and not line.startswith(("|---", "| Situation", "| Work"))
+        if line.startswith("|") and not line.startswith(("|---", "| Situation", "| Work", "| Program", "| Here"))
     ]
     assert len(rows) > 40
     assert [row for row in rows if not _PROOF.search(row)] == []
