@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 
 from boxfs.base.errors import (
@@ -242,7 +242,10 @@ class Namespace(Ground):
         if old_parent != new_parent:
             self._may_add_to(folder)
         file = self._may_hand_over(node, target)
-        with nullcontext() if file is None else file.lock:
+        with ExitStack() as locks:
+            if file is not None:  # in this order, and the registry's too: what follows the change needs it
+                locks.enter_context(self.files.lock)
+                locks.enter_context(file.lock)
             with self.tree.change() as change:
                 found, target = change.child(old_parent, old_name), change.child(new_parent, new_name)
                 if found is None:
