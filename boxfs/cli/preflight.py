@@ -15,6 +15,7 @@ from boxfs.cli.exits import CliError, Exit
 from boxfs.fuse import mountpoint
 from boxfs.fuse.library import FuseMissing
 from boxfs.fuse.mountpoint import MountError
+from boxfs.store.lasting import make_folder
 
 _LEAST_FREE_BYTES = 16 << 20  # room for the database, its log and the first spooled file
 
@@ -83,7 +84,7 @@ class CacheFolder:
         """Raises CliError where the folder cannot be made or written, is full, or another mount has it."""
         self.path = places.settled(path)
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.path)
             self._fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CliError(f"cache folder {self.path}: {_told(error)}", Exit.CANNOT_CREATE) from None

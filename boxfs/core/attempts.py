@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from boxfs.base.types import Ino, Part, UploadSession
+from boxfs.core.node import Node
 from boxfs.core.tree import Change, Tree
 
 
@@ -29,16 +30,24 @@ class Target:
 def begin(
     tree: Tree, ino: Ino, edit: int, sha1: str, session: UploadSession | None = None, target: Target | None = None
 ) -> None:
-    """Remember that the bytes with this digest are on their way."""
+    """Remember that the bytes with this digest are on their way, power cut or not.
+
+    With the attempt all that was done to names before it is on the disk: what Box learns of us is never ahead of what
+    we know after a power cut, where it would be taken for somebody else's and sent twice.
+    """
+    node = tree.node(ino)
+    content = node.content if node is not None else None
     text = json.dumps(
         {
             "sha1": sha1,
+            "spool": content.spool if content is not None and content.edit == edit else None,
             "session": None if session is None else asdict(session),
             "target": None if target is None else asdict(target),
         }
     )
     with tree.change(frees=True) as change:
         change.run(tree.records.save_session, ino, edit, text)
+    tree.sync()
 
 
 def end(change: Change, ino: Ino) -> None:
@@ -50,6 +59,28 @@ def sent_sha1(tree: Tree, ino: Ino) -> str | None:
     with tree.lock:
         held = tree.records.session(ino)
     return json.loads(held[1])["sha1"] if held is not None else None
+
+
+def is_this_edit(tree: Tree, node: Node, sha1: str | None) -> bool:
+    """Tell whether the node's present content is the very edit that was begun to be sent with that digest.
+
+    If its bytes have another digest by now, then the disk has lost them in a power cut.
+    """
+    content = node.content
+    with tree.lock:
+        held = tree.records.session(node.ino)
+    if held is None or content is None or sha1 is None:
+        return False
+    known = json.loads(held[1])
+    return (known["sha1"], known.get("spool"), held[0]) == (sha1, content.spool, content.edit)
+
+
+def forget_stale(change: Change) -> None:
+    """At the start: drop what was noted of nodes that have nothing to send, as numbers of spools may be used again."""
+    for ino, _, _ in change.tree.records.sessions():
+        node = change.node(Ino(ino))
+        if node is None or node.content is None:
+            end(change, Ino(ino))
 
 
 def session(tree: Tree, ino: Ino, sha1: str, kind: str) -> tuple[UploadSession, list[Part]] | None:

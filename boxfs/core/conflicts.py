@@ -77,6 +77,9 @@ class Conflicts:
             now = change.node(node.ino)
             if now is None or now.content is None or now.remote is None:
                 return True
+            if attempts.is_this_edit(self._tree, now, item.sha1):
+                self._lost_here(change, now, item)
+                return True
             if item.sha1 is not None and item.sha1 == attempts.sent_sha1(self._tree, node.ino):
                 self._rebase(change, node, item)  # our own of before; what was written since goes on from it
                 return True
@@ -90,6 +93,17 @@ class Conflicts:
         attempts.end(change, node.ino)
         self._hear(change, node, item)
         change.acknowledge(node.ino, item, ours.edit)
+
+    def _lost_here(self, change: Change, node: Node, item: Item) -> None:
+        """Box has the edit, and what is here is not what it was: a power cut came before the bytes were on disk."""
+        log.warning(
+            "%s: its bytes were lost in a power cut, after Box had them", self._tree.path(node.ino) or node.name
+        )
+        attempts.end(change, node.ino)
+        self._incoming.memory.note(item)
+        size = item.size if item.size is not None else node.size
+        change.put(replace(node, remote=item, content=None, size=size, attempts=0, not_before_ns=0, error=None))
+        change.content_changed(node.ino)
 
     def _rebase(self, change: Change, node: Node, item: Item) -> None:
         """Let the edit go on from Box's version.  A rename there is heard first, else our upload would undo it."""
@@ -231,8 +245,11 @@ class Conflicts:
         if holder is not None and ours is not None and self._is_ours(node, holder, ours):
             item = replace(holder, parent_id=holder.parent_id or parent_id, size=holder.size or ours.source.size)
             with self._tree.change(frees=True) as change:
+                now = change.node(node.ino)
                 if holder.sha1 == ours.sha1:
                     self._same(change, node, item, ours)
+                elif now is not None and attempts.is_this_edit(self._tree, now, holder.sha1):
+                    self._lost_here(change, now, item)
                 else:
                     adopted = change.acknowledge(node.ino, item)
                     if adopted is not None and adopted.content is not None:

@@ -46,6 +46,7 @@ class FileSystem(Xattrs):
         """Takes what the last process left: unsent bytes are there before the first call is answered."""
         recover(tree, spool)
         super().__init__(tree, spool, reading, lists)
+        spool.sync_rows = tree.sync
         self._account = account
         self.listeners: list[Watcher] = []  # hear what the mount's watcher hears; to be set before that one
         self._handles: dict[HandleNo, Handle] = {}
@@ -71,6 +72,7 @@ class FileSystem(Xattrs):
         deadline = time.monotonic() + LAST_ADOPTIONS_S
         self.files.adopt_retired(lambda: time.monotonic() > deadline)
         self.files.drop_retired(1 << 63)
+        self._guarded(self._spool.clear_out)
 
     def set_watcher(self, watcher: Watcher) -> None:
         self.tree.watcher = Watchers(*self.listeners, watcher)
@@ -209,7 +211,7 @@ class FileSystem(Xattrs):
                     self._guarded(self._ask_space)
             self._guarded(self.keep_house)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], object]) -> None:
         try:
             work()
         except FsError as error:
@@ -222,3 +224,4 @@ class FileSystem(Xattrs):
         self.files.save_old(self.tree.clock())
         self.files.adopt_retired(self._stopping.is_set)
         self.files.drop_retired(self.tree.clock())
+        self._spool.clear_out()

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from boxfs.base.types import ROOT_INO, Etag, Ino, Item, Kind
-from boxfs.core import attributes, names
+from boxfs.core import attempts, attributes, names
 from boxfs.core.conflict_names import conflict_name
 from boxfs.core.memory import Key, ListingUnderWay, Memory, older
 from boxfs.core.names import fold
@@ -346,8 +346,11 @@ class Merge:
 
     def _become_one(self, holder: Node, item: Item) -> bool:
         """Both sides made the same name: a folder becomes the folder, a file the file, to be compared when sent."""
-        if holder.kind is not item.kind or holder.kind_bits or (item.properties or {}).get("boxfs.type"):
+        if holder.kind is not item.kind:
             return False
+        special = holder.kind_bits or (item.properties or {}).get("boxfs.type")
+        if special and (item.sha1 is None or item.sha1 != attempts.sent_sha1(self._tree, holder.ino)):
+            return False  # no upload of ours whose reply was lost
         name, mark = shown_name(item), names.mark_of(item.name)
         met = replace(holder, remote=item, name=name, mark=mark)
         if holder.is_folder:

@@ -132,8 +132,9 @@ class OpenFile:
         self.mtime_ns = self.ctime_ns = now_ns
 
     def truncate(self, size: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
-        if size == 0 and self.spool is not None and self.spool.number == self.saved_number:
-            # Closed bytes stay as they are until what replaces them is saved.
+        if size == 0 and self.spool is not None and (self.uploaded or self.spool.number == self.saved_number):
+            # Closed bytes stay as they are until what replaces them is saved; and what a power cut loses of the new
+            # ones is found missing, where uploaded ones in its place would pass for them.
             self._replace_spool(new_spool())
         self.begin_edit(new_spool, now_ns)
         self.extents.cut(size)

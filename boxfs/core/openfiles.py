@@ -513,9 +513,12 @@ class OpenFiles:
                 self._uses[number] = left
                 return
             self._uses.pop(number, None)
-            doomed = number in self._doomed or number not in self._named
+            doomed = number in self._doomed
+            orphan = number not in self._named
             self._doomed.discard(number)
         if doomed:
+            self._spool.let_go(number)
+        elif orphan:
             self._spool.remove(number)
 
     def _spool_free(self, number: int) -> None:
@@ -524,4 +527,4 @@ class OpenFiles:
             if number in self._uses:
                 self._doomed.add(number)
                 return
-        self._spool.remove(number)
+        self._spool.let_go(number)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from boxfs.base.errors import FsError, NoSpace
+from boxfs.store.lasting import make_folder, sync_names
 from boxfs.store.schema import NODE_COLUMNS, TABLES, VERSION
 
 NodeRow = tuple[Any, ...]  # in the order of NODE_COLUMNS
@@ -38,7 +39,7 @@ class Records:
         self._wal_fd = -1
         self.is_new = not self.path.exists()
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(folder)
         except OSError as error:
             raise FsError(f"cannot make the folder {folder}: {error.strerror}") from error
         try:
@@ -147,11 +148,8 @@ class Records:
         """Make every commit so far survive a power cut.  Needs no lock."""
         if self._wal_fd < 0:
             fd = os.open(f"{self.path}-wal", os.O_RDONLY)
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)  # the log's own name
-            finally:
-                os.close(folder)
+            sync_names(self.folder)  # the log's own name
+            sync_names(self.folder.parent)
             if self._wal_fd < 0:
                 self._wal_fd = fd
             else:

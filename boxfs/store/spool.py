@@ -19,6 +19,7 @@ from pathlib import Path
 
 from boxfs.base.errors import FsError, NoSpace
 from boxfs.store.extents import Extents
+from boxfs.store.lasting import make_folder, sync_names
 
 _COPY_CHUNK = 1 << 20
 _OWNER = "owner"
@@ -36,11 +37,15 @@ class Spool:
         """Open or make the folder.  Raises NoSpace, FsError."""
         self.folder = folder
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(folder)
             self._last = max((int(name) for name in os.listdir(folder) if name.isdigit()), default=0)
         except OSError as error:
             raise disk_error(error, folder) from error
         self._lock = threading.Lock()  # guards _last
+        self._placed = False  # the folder's own name is known to be on disk
+        self._leaving: set[int] = set()  # let go by the rows; guarded by _lock
+        # Makes what the rows say survive a power cut.
+        self.sync_rows: Callable[[], None] = lambda: None
         # Asked for so many bytes when the disk is full; returns how many it gave back (the cache makes room).
         self.make_room: Callable[[int], int] = lambda _wanted: 0
 
@@ -62,6 +67,31 @@ class Spool:
     def remove(self, number: int) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(number))
+
+    def let_go(self, number: int) -> None:
+        """No row names the file any more: have it removed by `clear_out`.
+
+        Not at once: after a power cut the row may be there again, if the disk had not got its end, and then the bytes
+        have to be.
+        """
+        with self._lock:
+            self._leaving.add(number)
+
+    def clear_out(self) -> int:
+        """Remove what was let go, once that is on the disk; return how many files.  Raises FsError, and keeps them."""
+        with self._lock:
+            leaving, self._leaving = self._leaving, set()
+        if not leaving:
+            return 0
+        try:
+            self.sync_rows()
+        except OSError as error:
+            with self._lock:
+                self._leaving |= leaving
+            raise disk_error(error, self.folder) from error
+        for number in leaving:
+            self.remove(number)
+        return len(leaving)
 
     def owner(self) -> str | None:
         """Return the name of the records that the files belong to, None where nobody has claimed them."""
@@ -91,21 +121,17 @@ class Spool:
             os.rename(self.folder / name, aside / name)
         return aside
 
-    def sweep(self, keep: Iterable[int]) -> list[int]:
-        """Remove the files that no row names, left by a crash; return their numbers."""
-        kept = set(keep)
-        gone = [int(name) for name in os.listdir(self.folder) if name.isdigit() and int(name) not in kept]
-        for number in gone:
-            self.remove(number)
-        return gone
+    def orphans(self, named: Iterable[int]) -> list[int]:
+        """Return the numbers of the files that no row names, left by a crash."""
+        kept = set(named)
+        return [int(name) for name in os.listdir(self.folder) if name.isdigit() and int(name) not in kept]
 
     def sync_names(self) -> None:
         """Make the files' own names survive a power cut."""
-        fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_names(self.folder)
+        if not self._placed:
+            sync_names(self.folder.parent)
+            self._placed = True
 
 
 class SpoolFile:
@@ -131,7 +157,7 @@ class SpoolFile:
                 done += os.pwrite(fd, data[done:], offset + done)
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                if not full or not self._spool.make_room(max(len(data), _ROOM)):
+                if not full or not (self._spool.clear_out() or self._spool.make_room(max(len(data), _ROOM))):
                     raise disk_error(error, self._spool.path(self.number)) from error
 
     def read_into(self, buffer: memoryview, offset: int) -> None:

@@ -159,7 +159,8 @@ class Drive:
         return self.tree.wanted(self.node(path))
 
     def spooled(self) -> list[str]:
-        """Names of the spool's files."""
+        """Names of the spool's files, less those that are about to go."""
+        self.spool.clear_out()
         return sorted(path.name for path in self.spool.folder.iterdir() if path.name.isdigit())
 
     # Box
