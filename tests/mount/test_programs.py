@@ -16,6 +16,8 @@ from tests.support.mounting import Mounted
 
 pytestmark = pytest.mark.fuse
 
+KILLS = int(os.environ.get("BOXFS_KILLS", "5"))
+
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "protocol.file.allow=always",
        "-c", "init.defaultBranch=main", "-c", "advice.detachedHead=false")  # fmt: skip
 
@@ -161,8 +163,9 @@ def test_ls_lr_is_one_listing_a_folder(box: Box, tmp_path: Path) -> None:
         assert box.mount_calls() == []
 
 
-@pytest.mark.parametrize("copies", [5])
-def test_kill_9_in_the_line_of_cp_loses_nothing(copies: int, box: Box, tmp_path: Path) -> None:
+@pytest.mark.timeout(180 + 20 * KILLS)
+def test_kill_9_in_the_line_of_cp_loses_nothing(box: Box, tmp_path: Path) -> None:
+    copies = KILLS
     source = tmp_path / "source.bin"
     drive = Mounted(box.url, tmp_path / "home")
     try:
