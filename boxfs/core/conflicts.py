@@ -13,6 +13,7 @@ the copy; the name leads to a new inode with Box's version.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 from boxfs.base.errors import Denied, FsError, NameTaken, NotFound
@@ -30,6 +31,7 @@ from boxfs.core.uploading import Prepared
 
 log = logging.getLogger(__name__)
 
+REST_IS_GONE = "the part of the file that was not changed here is gone at Box; `boxfs rescue` saves what is here"
 STUBBORN = 2  # after so many refusals of a name that nobody visible holds, the file takes another one
 
 
@@ -213,16 +215,21 @@ class Conflicts:
             pass
         # It may have gone with its folder, which is one unit in the trash.
         folder_id = node.remote.parent_id if node.remote is not None and file_id == node.item_id else None
-        try:
-            if folder_id is not None:
-                folder = self._remote.restore(Kind.FOLDER, folder_id)
+        if folder_id is not None:
+            with suppress(NotFound):
+                folder = self._restored_folder(folder_id, node)
                 with self._tree.change() as change:
                     self._incoming.learn(change, [folder])
-            return self._remote.item(Kind.FILE, file_id)
-        except NotFound:
-            raise FsError(
-                "the part of the file that was not changed here is gone at Box; `boxfs rescue` saves what is here"
-            ) from None
+                return self._remote.item(Kind.FILE, file_id)
+        raise FsError(REST_IS_GONE)
+
+    def _restored_folder(self, folder_id: ItemId, node: Node) -> Item:
+        try:
+            return self._remote.restore(Kind.FOLDER, folder_id)
+        except NameTaken:
+            options, now = self._tree.options, self._tree.clock()
+            name = conflict_name(f"folder of {node.name}", options.host, now, lambda _name: False)
+            return self._remote.restore(Kind.FOLDER, folder_id, name=name)
 
     def answered_otherwise(self, change: Change, node: Node, item: Item) -> None:
         """The reply tells of a place that we did not ask for: somebody has moved or renamed it in between."""

@@ -222,8 +222,10 @@ class OpenFiles:
 
     def _serves(self, file: OpenFile, node: Node | None) -> bool:
         """Tell whether a new handle of the node may share the open file."""
-        if file.unlinked or node is None:
+        if node is None or (file.unlinked and node.parent is None):
             return file.handles > 0
+        if file.unlinked:
+            return False  # the name came back with what Box has: an edit there wins over a deletion here
         if file.unsaved and file.saved_number is None:
             return True
         if node.content is not None:

@@ -182,7 +182,9 @@ class Sending:
             except BaseGone:
                 self._conflicts.base_gone(node, call.parent_id, call.name)
                 return
-            same = prepared.source.is_copy or item.sha1 in (None, prepared.sha1)
+            # A version that Box copied may be longer than what is left of it here: then our bytes follow as a version.
+            same = item.size in (None, prepared.source.size)
+            same = same and (prepared.source.is_copy or item.sha1 in (None, prepared.sha1))
             place = not self._is_older_name(node, item, call.name)
             with self._tree.change(frees=True) as change:
                 now = self._taken_in(change, node, item, prepared.edit if same else None, place=place)
@@ -190,8 +192,13 @@ class Sending:
                     change.put(replace(now, mtime_ns=item.content_modified_ns or now.mtime_ns))
 
     def _copied(self, call: Upload, prepared: Prepared) -> Item | None:
-        if not prepared.source.is_copy:
+        origin = prepared.source.copied_from
+        if not prepared.source.is_copy or origin is None:
             return None
+        known = self._tree.by_item(Kind.FILE, origin[0])
+        remote = known.remote if known is not None else None
+        if remote is not None and remote.version_id == origin[1] and remote.size != prepared.source.size:
+            return None  # cut since it was copied
         try:
             return self.uploading.copy(prepared.source, call.parent_id, call.name)
         except NotFound:
@@ -199,16 +206,21 @@ class Sending:
 
     def _upload_version(self, call: UploadVersion, node: Node) -> None:
         with self.uploading.prepared(node) as prepared:
-            if self._conflicts.met(node, prepared):
-                return
             assert node.remote is not None
             assert node.content is not None
             try:
+                if self._conflicts.met(node, prepared):
+                    return
                 item = self.uploading.new_version(
                     node, prepared, call.file_id, node.content.base_etag or node.remote.etag, call.name
                 )
             except (Changed, InDoubt) as error:
                 self._conflicts.look(node, prepared, error)
+                return
+            except BaseGone:
+                parent_id = node.remote.parent_id
+                assert parent_id is not None
+                self._conflicts.base_gone(node, parent_id, call.name or node.remote.name)
                 return
             except NotFound:
                 self._conflicts.item_missing(node)

@@ -558,7 +558,8 @@ class Change:
         on the version that was just made.  What is not different from Box any more ceases to be pending by itself.
         """
         node = self.node(ino)
-        if node is None or (node.remote is not None and node.remote.key != item.key):
+        held = node.remote if node is not None and (node.remote is None or not node.remote.trashed) else None
+        if node is None or (held is not None and held.key != item.key):
             return self._acknowledge_stray(item, edit)
         remote = told(node.remote, item)
         content = node.content
