@@ -9,7 +9,8 @@ Values are text; bytes that are no UTF-8, or text that begins with "base64:", ar
 
 Which of them are worth a call (`worth`) is decided so that cp -r, rsync -a, tar x and git clone cost none for ordinary
 files: with attributes=auto a mode counts only where a file's executable bits or any setuid, setgid, sticky bit differ
-from the default, and times do not count.  Once a call is due, all of them go with it.
+from the default, and times do not count.  Once a call is due, all of them go with it.  The executable bit of a name
+that ends in ".sample" does not count either: git puts thirteen such hooks into every clone, which nobody runs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from boxfs.core.node import Node
 from boxfs.core.options import CoreOptions
 
 PREFIX = "boxfs."
+SAMPLE = ".sample"
 _XATTR = PREFIX + "xattr."
 _TYPES = {
     stat.S_IFLNK: "symlink",
@@ -112,7 +114,8 @@ def _worth(key: str, value: str | None, node: Node, options: CoreOptions) -> boo
 
 def _telling(mode: int, node: Node) -> tuple[bool, int]:
     """What of a mode is worth a call under attributes=auto."""
-    return (node.kind is Kind.FILE and bool(mode & 0o100), mode & 0o7000)
+    runs = node.kind is Kind.FILE and bool(mode & 0o100) and not node.name.endswith(SAMPLE)
+    return (runs, mode & 0o7000)
 
 
 def _octal(text: str | None, default: int) -> int:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import itertools
 import os
+from collections import deque
 from dataclasses import dataclass
 
 from boxfs.base.errors import (
@@ -21,7 +22,7 @@ from boxfs.base.errors import (
     NotSupported,
     TooBig,
 )
-from boxfs.base.types import Attr, HandleNo, Ino
+from boxfs.base.types import Attr, HandleNo, Ino, Kind
 from boxfs.core.interface import Caller
 from boxfs.core.namespace import Namespace
 from boxfs.core.openfile import Base, OpenFile
@@ -30,6 +31,8 @@ from boxfs.core.tree import Tree
 
 MAX_SIZE = 1 << 42  # far above what any plan of Box takes; keeps sparse files within what the disk's file system can
 COPY_CHUNK = 1 << 20
+MOST_LATE = 64  # replaced files that are kept open for those who come late, and for how long
+LATE_NS = 2_000_000_000
 
 FALLOC_KEEP_SIZE = 1
 FALLOC_PUNCH_HOLE = 2
@@ -57,6 +60,40 @@ class FileIo(Namespace):
     files: OpenFiles
     _handles: dict[HandleNo, Handle]
     _numbers: itertools.count[int]
+    _replaced_files: deque[tuple[int, OpenFile]]  # (since when, a file kept open for those who come late)
+
+    # Names
+
+    def rename(self, old_parent: Ino, old_name: str, new_parent: Ino, new_name: str, flags: int = 0) -> None:
+        """A file that is replaced can be opened for a moment longer.
+
+        open(2) is two questions, for the name and for what it led to.  Where files are replaced in a row, the second
+        can come too late again and again; the kernel repeats both only once before the program hears of it (ESTALE).
+        """
+        target = self.tree.child(new_parent, new_name) if flags == 0 else None
+        if target is None or target.kind is not Kind.FILE or target.kind_bits:
+            return super().rename(old_parent, old_name, new_parent, new_name, flags)
+        file = self.files.open(target.ino, writing=False)
+        try:
+            super().rename(old_parent, old_name, new_parent, new_name, flags)
+        finally:
+            if file.unlinked:
+                self._replaced_files.append((self.tree.clock(), file))
+                self.let_late_ones_go(keep=MOST_LATE)
+            else:
+                self.files.release(file, writing=False)
+
+    def let_late_ones_go(self, keep: int = 0, before_ns: int = 1 << 63) -> None:
+        """Close files that were replaced before then, all but the last `keep`."""
+        while len(self._replaced_files) > keep:
+            try:
+                since, file = self._replaced_files.popleft()
+            except IndexError:
+                return
+            if since >= before_ns:
+                self._replaced_files.appendleft((since, file))
+                return
+            self.files.release(file, writing=False)
 
     # Opening
 
@@ -327,6 +364,7 @@ class FileIo(Namespace):
         return done
 
     def _forget_handles(self) -> None:
+        self.let_late_ones_go()
         for handle in list(self._handles):
             with contextlib.suppress(FsError):
                 self.release(handle)

@@ -14,13 +14,14 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
 from boxfs.base.errors import Denied, FsError, NotPermitted, ReadOnly
 from boxfs.base.types import Account, Attr, HandleNo, Ino, StatFs
 from boxfs.core import attributes
-from boxfs.core.fileio import Handle
+from boxfs.core.fileio import LATE_NS, Handle
 from boxfs.core.ground import Lists
 from boxfs.core.interface import Caller, Watcher
 from boxfs.core.names import MAX_LOCAL_BYTES
@@ -51,6 +52,7 @@ class FileSystem(Xattrs):
         self.listeners: list[Watcher] = []  # hear what the mount's watcher hears; to be set before that one
         self._handles: dict[HandleNo, Handle] = {}
         self._numbers = itertools.count(1)
+        self._replaced_files = deque()
         self._wanted_space = threading.Event()
         self._asked_space_s = float("-inf")  # monotonic
         self._space = self._known_space()
@@ -221,7 +223,9 @@ class FileSystem(Xattrs):
 
     def keep_house(self) -> None:
         """One round: save what was written to files that stay open, let go of what was kept long enough."""
-        self.files.save_old(self.tree.clock())
+        now = self.tree.clock()
+        self.let_late_ones_go(before_ns=now - LATE_NS)
+        self.files.save_old(now)
         self.files.adopt_retired(self._stopping.is_set)
         self.files.drop_retired(self.tree.clock())
         self._spool.clear_out()

@@ -301,6 +301,7 @@ class Play:
             self.close_one()
         self.push()
         self.compare()
+        self.drive.fs.let_late_ones_go()
         self.drive.fs.files.drop_retired(1 << 62)
         assert self.drive.spooled() == []
         assert self.drive.tree.records.spool_numbers() == set()

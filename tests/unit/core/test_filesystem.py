@@ -264,6 +264,20 @@ def test_a_replaced_file_goes_on_for_who_has_it_open(drive: Drive) -> None:
     drive.close_handle(reader)
 
 
+def test_who_looked_a_name_up_just_before_it_was_replaced_can_still_open_it(drive: Drive) -> None:
+    on_box(drive.remote, "f", b"old")
+    ino = drive.ino("f")
+    drive.write("tmp", b"new")
+    drive.rename("tmp", "f")
+    late = drive.fs.open(ino, os.O_RDONLY, ME)
+    assert drive.get(late) == b"old"
+    drive.close_handle(late)
+    drive.fs.let_late_ones_go()
+    with pytest.raises(NotFound):
+        drive.fs.open(ino, os.O_RDONLY, ME)
+    assert drive.read("f") == b"new"
+
+
 def test_holes_data_and_allocation(drive: Drive) -> None:
     handle = drive.open("sparse", os.O_RDWR | os.O_CREAT)
     drive.put(handle, b"x" * 10, 100)
@@ -514,7 +528,8 @@ def test_a_read_only_mount_changes_nothing(tmp_path: Path) -> None:
 def test_ordinary_files_cost_no_metadata_call_and_executables_survive_an_empty_cache(tmp_path: Path) -> None:
     drive = Drive(tmp_path / "a")
     fs = drive.fs
-    for name, mode in (("plain", 0o644), ("group", 0o664), ("private", 0o600), ("git", 0o444), ("tool", 0o755)):
+    modes = {"plain": 0o644, "group": 0o664, "private": 0o600, "git": 0o444, "tool": 0o755, "hook.sample": 0o755}
+    for name, mode in modes.items():
         handle = fs.create(ROOT_INO, name, mode, os.O_WRONLY, ME)[1]
         drive.put(handle, b"x", 0)
         drive.close_handle(handle)
@@ -527,6 +542,7 @@ def test_ordinary_files_cost_no_metadata_call_and_executables_survive_an_empty_c
     drive.push()
     assert drive.remote.counts()["set_properties"] == 2  # tool, link
     assert drive.stat("private").mode & 0o777 == 0o600
+    assert drive.stat("hook.sample").mode & 0o777 == 0o755
     assert drive.stat("plain").mtime_ns == 1_600_000_000_123_456_789
     drive.close()
     again = Drive(tmp_path / "b", drive.remote)
