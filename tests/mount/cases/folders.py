@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from tests.mount.cases.register import case, fails, opened, touch
+from tests.mount.cases.register import MANY, case, fails, opened, touch
 
 
 class Listing:
@@ -126,8 +126,8 @@ def listing_knows_inode_numbers(d: Path) -> None:
 
 
 @case()
-def listing_of_two_thousand_names_is_whole(d: Path) -> None:
-    names = {f"name-{number:05d}" for number in range(2000)}
+def listing_of_many_pages_is_whole(d: Path) -> None:
+    names = {f"name-{number:05d}" for number in range(3 * MANY)}
     for name in names:
         touch(d / name)
     assert sorted(os.listdir(d)) == sorted(names)
@@ -157,7 +157,7 @@ def listing_has_no_name_twice_while_names_are_added(d: Path) -> None:
 
 @case()
 def listing_is_whole_for_names_that_stay_while_others_go(d: Path) -> None:
-    for number in range(600):
+    for number in range(MANY):
         touch(d / f"{'stay' if number % 2 else 'go'}-{number:04d}")
     seen: set[str] = set()
     with os.scandir(d) as entries:
@@ -172,29 +172,29 @@ def listing_is_whole_for_names_that_stay_while_others_go(d: Path) -> None:
 @case()
 def removed_names_do_not_come_back_by_a_listing(d: Path) -> None:
     """A listing begun before must not make the kernel believe in names that have gone since."""
-    for number in range(600):
+    for number in range(MANY):
         touch(d / f"{number:04d}")
     with os.scandir(d) as entries:
         next(entries)
-        for number in range(600):
+        for number in range(MANY):
             os.unlink(d / f"{number:04d}")
         for entry in entries:
             fails(errno.ENOENT, os.stat, entry.path)
-    for number in range(600):
+    for number in range(MANY):
         fails(errno.ENOENT, os.stat, d / f"{number:04d}")
 
 
 @case()
 def sizes_are_right_after_a_listing_begun_before(d: Path) -> None:
-    for number in range(600):
+    for number in range(MANY):
         touch(d / f"{number:04d}")
     with os.scandir(d) as entries:
         next(entries)
-        for number in range(600):
+        for number in range(MANY):
             touch(d / f"{number:04d}", b"twelve bytes")
         for _ in entries:
             pass
-    assert {os.stat(d / f"{number:04d}").st_size for number in range(600)} == {12}
+    assert {os.stat(d / f"{number:04d}").st_size for number in range(MANY)} == {12}
 
 
 @case()

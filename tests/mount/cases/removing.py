@@ -6,7 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from tests.mount.cases.register import case, fails, opened, touch
+from tests.mount.cases.register import MANY, case, fails, opened, touch
 
 RW = os.O_RDWR | os.O_CREAT
 
@@ -215,7 +215,7 @@ def whole_tree_is_removed(d: Path) -> None:
 
 @case()
 def files_removed_while_listing(d: Path) -> None:
-    for number in range(500):
+    for number in range(MANY):
         touch(d / f"file-{number:04d}")
     seen = 0
     with os.scandir(d) as entries:
