@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from boxfs.api import wire
 from boxfs.api.cancel import Cancel
@@ -20,13 +23,14 @@ from boxfs.base.errors import BadReply, Unreachable
 LOOK_S = 0.2
 # Box says 610 s; a server that says nothing gets that.
 RETRY_TIMEOUT_S = 610.0
+TTL_MINUTES = 10.0
 
 
 def wait(session: Session, position: int, *, stream_type: str, stop: Callable[[], bool]) -> bool:
     """Return True when there are new events, False when it is time to begin again or `stop()` holds.
 
-    Asks `OPTIONS /events`, then polls, at most `max_retries` times over silence.  Returns within a second of `stop()`
-    turning true.  Raises Unreachable.
+    Asks `OPTIONS /events` where no server is known that still holds, then polls, at most `max_retries` times.
+    Returns within a second of `stop()` turning true.  Raises Unreachable.
     """
     cancel = Cancel()
     done = threading.Event()
@@ -52,19 +56,47 @@ def wait(session: Session, position: int, *, stream_type: str, stop: Callable[[]
     return outcome
 
 
+@dataclass
+class _Server:
+    """Where to poll, and for how long that holds (section 19.3: `ttl` in minutes, `max_retries` polls)."""
+
+    url: str
+    silence_s: float
+    polls: int
+    until_s: float  # monotonic
+
+
+# By session: after news the same server is polled again, which saves a call for every change.
+_servers: WeakKeyDictionary[Session, dict[str, _Server]] = WeakKeyDictionary()
+
+
 def _poll(session: Session, position: int, stream_type: str, cancel: Cancel) -> bool:
+    known = _servers.setdefault(session, {})  # by stream type
+    server = known.pop(stream_type, None)
+    if server is None or server.polls <= 0 or time.monotonic() > server.until_s:
+        server = _begin(session, stream_type, cancel)
+    url = f"{server.url}{'&' if '?' in server.url else '?'}stream_position={position}"
+    while server.polls > 0:
+        server.polls -= 1
+        answer = _once(session, url, server.silence_s, cancel)
+        if answer:
+            known[stream_type] = server
+        if answer is not None:
+            return answer
+    return False
+
+
+def _begin(session: Session, stream_type: str, cancel: Cancel) -> _Server:
     reply = session.json("OPTIONS", "/events", params={"stream_type": stream_type}, cancel=cancel)
     server = next((each for each in wire.entries(reply) if wire.text(each.get("url"))), None)
     if server is None:
         raise BadReply("Box names no server for its events")
-    silence_s = wire.number(server.get("retry_timeout")) or RETRY_TIMEOUT_S
-    url = str(server["url"])
-    url += f"{'&' if '?' in url else '?'}stream_position={position}"
-    for _ in range(max(1, wire.integer(server.get("max_retries")) or 10)):
-        answer = _once(session, url, silence_s, cancel)
-        if answer is not None:
-            return answer
-    return False
+    return _Server(
+        str(server["url"]),
+        wire.number(server.get("retry_timeout")) or RETRY_TIMEOUT_S,
+        max(1, wire.integer(server.get("max_retries")) or 10),
+        time.monotonic() + 60 * (wire.number(server.get("ttl")) or TTL_MINUTES),
+    )
 
 
 def _once(session: Session, url: str, silence_s: float, cancel: Cancel) -> bool | None:

@@ -219,3 +219,12 @@ def test_an_emulator_that_is_away_is_unreachable(emulator: EmulatorProcess, box:
         drive.list_folder(ROOT_FOLDER)
     emulator.start()
     assert [item.name for item in drive.list_folder(ROOT_FOLDER)] == ["a"]
+
+
+def test_after_news_the_same_server_is_polled_again(drive: BoxDrive, box: Box) -> None:
+    position = drive.events_now()
+    for n in range(3):
+        box.mkdir(f"/Made elsewhere {n}")
+        assert drive.wait_for_events(position, stop=lambda: False)
+        position = drive.events(position).next_position
+    assert sum(call["method"] == "OPTIONS" for call in box.log()) == 1
