@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SECOND = 1_000_000_000
 SAVE_AFTER_NS = 5 * SECOND  # what a long-open file holds is saved so often, so that a crash costs little
+TRIES = 10
 RETIRED_BYTES = 256 << 20  # spools that are kept after their upload, so that nothing need be fetched
 
 
@@ -94,22 +95,38 @@ class OpenFiles:
         Raises NotFound where the inode has no content to be sent.
         """
         with self._lock:
+            for _ in range(TRIES):
+                sending = self._sending(ino)
+                if sending is not None:
+                    return sending
+        raise NotFound(f"inode {ino} changes faster than it can be read")
+
+    def _sending(self, ino: Ino) -> Sending | None:
+        """One try; None where a writer or a rename came between."""
+        file = self._current.get(ino)
+        if file is not None and file.unsaved:
+            self.save(file)
+        with self._tree.lock:  # the node and the extents of its spool, as of one moment
             node = self._tree.node(ino)
-            file = self._current.get(ino)
-            if file is None or not file.is_dirty:
-                if node is None or node.content is None:
-                    raise NotFound(f"inode {ino} has nothing to send")
+            if node is None or node.content is None:
+                raise NotFound(f"inode {ino} has nothing to send")
+            if file is None or file.saved_number != node.content.spool:
                 file = self._for(node)
-            with file.lock:
-                if file.unsaved:
-                    self.save(file)
-                node = self._tree.node(file.ino)
-                if node is None or node.content is None or file.spool is None:
-                    raise NotFound(f"inode {ino} has nothing to send")
-                if node.kind_bits:
+        with file.lock:
+            if file.unsaved:
+                self.save(file)
+            node = self._tree.node(ino)
+            spool = file.spool
+            content = node.content if node is not None else None
+            if content is not None and spool is not None and content.spool == spool.number == file.saved_number:
+                if node is not None and node.kind_bits:
                     file.size = 0  # a link, fifo or device is an empty file at Box
-                self._hold(file.spool.number)
-                return Sending(file, node.content.edit, self.open_base, self._sent)
+                self._hold(spool.number)
+                return Sending(file, content.edit, self.open_base, self._sent)
+            if not file.handles and not file.sending and self._current.get(ino) is file:
+                del self._current[ino]
+                self._drop(file)
+            return None
 
     def _sent(self, sending: Sending) -> None:
         file = sending.file
@@ -524,9 +541,12 @@ class OpenFiles:
             self._spool.remove(number)
 
     def _spool_free(self, number: int) -> None:
-        with self._uses_lock:
-            self._named.discard(number)
-            if number in self._uses:
-                self._doomed.add(number)
-                return
+        with self._tree.lock:
+            if self._tree.records.spool(number) is not None:
+                return  # a writer has saved it anew since
+            with self._uses_lock:
+                self._named.discard(number)
+                if number in self._uses:
+                    self._doomed.add(number)
+                    return
         self._spool.let_go(number)
