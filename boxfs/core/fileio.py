@@ -11,7 +11,7 @@ import errno
 import itertools
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from boxfs.base.errors import (
     BadHandle,
@@ -19,6 +19,7 @@ from boxfs.base.errors import (
     InvalidArgument,
     IsADirectory,
     NameTaken,
+    NotFound,
     NotSupported,
     TooBig,
 )
@@ -156,6 +157,19 @@ class FileIo(Namespace):
 
     def handle_ino(self, handle: HandleNo) -> Ino:
         return self._of(handle).ino
+
+    def is_current(self, handle: HandleNo) -> bool:
+        return self.files.is_current(self._of(handle).file)
+
+    def handle_attr(self, handle: HandleNo) -> Attr:
+        held = self._of(handle)
+        try:
+            node = self._node(held.ino)
+        except NotFound:
+            node = held.file.node
+        file = held.file
+        with file.lock:
+            return replace(self._attr(node), size=file.size, mtime_ns=file.mtime_ns)
 
     def release(self, handle: HandleNo) -> None:
         held = self._handles.pop(handle, None)

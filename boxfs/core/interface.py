@@ -109,6 +109,15 @@ class Files(Protocol):
     def handle_ino(self, handle: HandleNo) -> Ino:
         """Raises BadHandle."""
 
+    def is_current(self, handle: HandleNo) -> bool:
+        """Whether a new handle of the inode would read the same bytes as this one does.
+
+        No longer so where Box has a new version and the handle keeps the one that it was opened at.  Raises BadHandle.
+        """
+
+    def handle_attr(self, handle: HandleNo) -> Attr:
+        """getattr, but of the bytes that this handle reads: their size and time.  Raises BadHandle."""
+
     def read_into(self, handle: HandleNo, buffer: memoryview, offset: int) -> int:
         """Fill `buffer` from `offset`; return how many bytes, fewer than asked only at the end of the file."""
 

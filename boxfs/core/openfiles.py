@@ -162,6 +162,19 @@ class OpenFiles:
             self._count(file, writing)
             return file
 
+    def is_current(self, file: OpenFile) -> bool:
+        """Tell whether `open` would give the same bytes.
+
+        What is being written is current, also while its upload is recorded.
+        """
+        with self._lock, self._tree.lock:
+            node = self._tree.node(file.ino)
+            if node is None or file.unlinked:
+                return True  # there are no others
+            if file.static is not None:
+                return node.remote is not None and link_text(node.remote) == file.static
+            return self._current.get(file.ino) is file and (file.is_dirty or self._serves(file, node))
+
     @property
     def lock(self) -> threading.RLock:
         """To be held, before the tree's, while a file is made and until it is `created`: nobody may open it between."""

@@ -238,27 +238,26 @@ class Binding:
         return lambda: self._library.reply_err(req, 0)
 
     def _entry(self, req: int, parent: int, name: bytes, attr: Attr) -> Callable[[], object]:
-        packed = self._packed.entry(attr)
-        self._note_name(parent, name, attr.ino)
+        packed = self._pack_entry(parent, name, attr)
         return lambda: self._library.reply_entry(req, packed)
 
-    def _note_name(self, parent: int, name: bytes, ino: int) -> None:
+    def _pack_entry(self, parent: int, name: bytes, attr: Attr, node: int | None = None) -> bytes:
+        if node is None:
+            node = self._operations.views.node(attr.ino)
         if self.seen_names is not None:
-            self.seen_names.note(ino, parent, name)
+            self.seen_names.note(node, parent, name)
+        return self._packed.entry(attr, node)
 
     # The hot four: no reply object, no second function
     def _make_lookup(self) -> Callable[..., None]:
-        lookup, pack, reply = self._operations.lookup, self._packed.entry, self._library.reply_entry
+        lookup, pack, reply = self._operations.lookup, self._pack_entry, self._library.reply_entry
         reply_err = self._library.reply_err
         negative = self._packed.negative(self._options.negative_timeout_s)
         keep_negative = self._options.negative_timeout_s > 0
 
         def callback(req: int, parent: int, name: bytes) -> None:
             try:
-                attr = lookup(Ino(parent), name)
-                packed = pack(attr)
-                if self.seen_names is not None:
-                    self.seen_names.note(attr.ino, parent, name)
+                packed = pack(parent, name, lookup(Ino(parent), name))
             except NotFound:
                 if keep_negative:
                     reply(req, negative)
@@ -277,7 +276,7 @@ class Binding:
 
         def callback(req: int, ino: int, _fi: int) -> None:
             try:
-                packed = pack(getattr_(Ino(ino)))
+                packed = pack(getattr_(ino))
             except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
                 self._fail(req, "getattr", ino, error)
             else:
@@ -319,11 +318,11 @@ class Binding:
 
         def callback(req: int, ino: int, data: int, size: int, offset: int, fi: int) -> None:
             try:
-                caller = self._caller(req) if needs_caller(Ino(ino)) else None
+                caller = self._caller(req) if needs_caller(ino) else None
                 # libfuse's own memory, which goes when this callback returns: release() fails where somebody still
                 # holds a slice of it.  (Not after an exception, whose traceback holds some.)
                 view = view_memory(data, size, _PYBUF_READ)
-                count = write(Ino(ino), HandleNo(_u64(fi + fh).value), view, offset, caller)
+                count = write(ino, HandleNo(_u64(fi + fh).value), view, offset, caller)
                 view.release()
             except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
                 self._fail(req, "write", ino, error)
@@ -343,7 +342,7 @@ class Binding:
         return lambda: self._library.reply_none(req)
 
     def _forget_inode(self, ino: int) -> None:
-        self._operations.forget(Ino(ino))
+        self._operations.forget(ino)
         if self.seen_names is not None:
             self.seen_names.forget(ino)
 
@@ -355,7 +354,7 @@ class Binding:
         atime_ns = now if to_set & _SET_ATIME_NOW else time_ns(given.st_atimespec) if to_set & _SET_ATIME else None
         mtime_ns = now if to_set & _SET_MTIME_NOW else time_ns(given.st_mtimespec) if to_set & _SET_MTIME else None
         attr = self._operations.setattr(
-            Ino(ino),
+            ino,
             self._caller(req),
             mode=given.st_mode & 0o7777 if to_set & _SET_MODE else None,
             uid=given.st_uid if to_set & _SET_UID else None,
@@ -369,7 +368,7 @@ class Binding:
         return lambda: self._library.reply_attr(req, packed, self._options.attr_timeout_s)
 
     def _readlink(self, req: int, ino: int) -> Callable[[], object]:
-        target = self._operations.readlink(Ino(ino))
+        target = self._operations.readlink(ino)
         return lambda: self._library.reply_readlink(req, target)
 
     def _mknod(self, req: int, parent: int, name: bytes, mode: int, rdev: int) -> Callable[[], object]:
@@ -404,32 +403,31 @@ class Binding:
         raise AssertionError("link is always refused")
 
     def _open(self, req: int, ino: int, fi: int) -> Callable[[], object]:
-        handle, keeps_cache = self._operations.open(Ino(ino), _i32(fi).value, self._caller(req))
-        info = self._opened(fi, handle, keeps_cache=keeps_cache)
+        handle, direct = self._operations.open(ino, _i32(fi).value, self._caller(req))
+        info = self._opened(fi, handle, direct=direct)
 
         def reply() -> None:
             # -ENOENT: the caller was interrupted and there will be no release.
             if self._library.reply_open(req, info) == -errno.ENOENT:
-                self._operations.release(handle)
+                self._operations.release(ino, handle)
 
         return reply
 
-    def _opened(self, fi: int, handle: HandleNo, *, keeps_cache: bool = True) -> int:
+    def _opened(self, fi: int, handle: HandleNo, *, direct: bool = False) -> int:
         info = self._layouts.fuse_file_info.from_address(fi)
         info.fh = handle
-        # What the kernel holds of the file is right until an invalidation says otherwise; but see openings.py.
-        info.keep_cache = int(keeps_cache)
+        info.direct_io = direct
+        info.keep_cache = not direct  # what the kernel holds is right until an invalidation says otherwise
         return fi
 
     def _create(self, req: int, parent: int, name: bytes, mode: int, fi: int) -> Callable[[], object]:
-        attr, handle = self._operations.create(Ino(parent), name, mode, _i32(fi).value, self._caller(req))
-        packed = self._packed.entry(attr)
-        self._note_name(parent, name, attr.ino)
+        attr, node, handle = self._operations.create(Ino(parent), name, mode, _i32(fi).value, self._caller(req))
+        packed = self._pack_entry(parent, name, attr, node)
         info = self._opened(fi, handle)
 
         def reply() -> None:
             if self._library.reply_create(req, packed, info) == -errno.ENOENT:
-                self._operations.release(handle)
+                self._operations.release(node, handle)
 
         return reply
 
@@ -437,8 +435,8 @@ class Binding:
         self._operations.flush(self._handle(fi))
         return self._done(req)
 
-    def _release(self, req: int, _ino: int, fi: int) -> Callable[[], object]:
-        self._operations.release(self._handle(fi))
+    def _release(self, req: int, ino: int, fi: int) -> Callable[[], object]:
+        self._operations.release(ino, self._handle(fi))
         return self._done(req)
 
     def _fsync(self, req: int, _ino: int, datasync: int, fi: int) -> Callable[[], object]:
@@ -466,18 +464,15 @@ class Binding:
         size = min(size, _READ_BUFFER)
         address = self._buffer.address
         used = 0
-        entry, listed, stat_ = self._packed.entry, self._packed.listed, self._packed.stat
+        entry, listed, stat_ = self._pack_entry, self._packed.listed, self._packed.stat
         add = self._library.add_direntry_plus if plus else self._library.add_direntry
-        names = self.seen_names if plus else None
         for name, attr, following, fresh in self._operations.readdir(Ino(ino), self._handle(fi), offset):
             raw = name.encode("utf-8", "surrogateescape")
-            packed = (entry(attr) if fresh else listed(attr)) if plus else stat_(attr)
+            packed = (entry(ino, raw, attr) if fresh else listed(attr)) if plus else stat_(attr)
             needed = add(req, address + used, size - used, raw, packed, following)
             if needed > size - used:
                 break
             used += needed
-            if names is not None and fresh:
-                names.note(attr.ino, ino, raw)
         return lambda: self._library.reply_buf(req, address, used)
 
     def _releasedir(self, req: int, _ino: int, fi: int) -> Callable[[], object]:
@@ -493,7 +488,7 @@ class Binding:
         return lambda: self._library.reply_statfs(req, ctypes.addressof(found))
 
     def _access(self, req: int, ino: int, mask: int) -> Callable[[], object]:
-        self._operations.access(Ino(ino), mask, self._caller(req))
+        self._operations.access(ino, mask, self._caller(req))
         return self._done(req)
 
     def _fallocate(self, req: int, _ino: int, mode: int, offset: int, length: int, fi: int) -> Callable[[], object]:
@@ -531,16 +526,16 @@ class Binding:
         return lambda: self._library.reply_bytes(req, value, len(value))
 
     def _getxattr(self, req: int, ino: int, name: bytes, size: int) -> Callable[[], object]:
-        return self._sized(req, self._operations.getxattr(Ino(ino), name), size)
+        return self._sized(req, self._operations.getxattr(ino, name), size)
 
     def _listxattr(self, req: int, ino: int, size: int) -> Callable[[], object]:
-        return self._sized(req, self._operations.listxattr(Ino(ino)), size)
+        return self._sized(req, self._operations.listxattr(ino), size)
 
     def _setxattr(self, req: int, ino: int, name: bytes, value: int, size: int, flags: int) -> Callable[[], object]:
         data = ctypes.string_at(value, size) if size else b""
-        self._operations.setxattr(Ino(ino), name, data, flags)
+        self._operations.setxattr(ino, name, data, flags)
         return self._done(req)
 
     def _removexattr(self, req: int, ino: int, name: bytes) -> Callable[[], object]:
-        self._operations.removexattr(Ino(ino), name)
+        self._operations.removexattr(ino, name)
         return self._done(req)

@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from boxfs.base.errors import FsError
 from boxfs.base.types import Ino
-from boxfs.fuse.folders import Changes
+from boxfs.fuse.operations import Operations
 
 log = logging.getLogger(__name__)
 
@@ -85,21 +86,13 @@ class SeenNames:
 class Invalidator:
     """The core's Watcher.  Start it once the mount is there; stop it when the workers have ended."""
 
-    def __init__(
-        self,
-        kernel: Kernel,
-        changes: Changes,
-        seen_names: Callable[[], SeenNames | None],
-        content_changed: Callable[[Ino], None] = lambda _: None,
-    ) -> None:
-        """seen_names: asked when needed, since the kernel says what it can do only when the mount begins.
-
-        content_changed: told of each change of content, at once, before the kernel is.
-        """
+    def __init__(self, kernel: Kernel, operations: Operations, seen_names: Callable[[], SeenNames | None]) -> None:
+        """seen_names: asked when needed, since the kernel says what it can do only when the mount begins."""
         self._kernel = kernel
-        self._changes = changes
+        self._operations = operations
+        operations.views.on_moved = self._names_moved
+        operations.views.on_changed = self.content_changed
         self._seen_names = seen_names
-        self._told_of_content = content_changed
         self._condition = threading.Condition()
         self._queue: dict[_Notice, None] = {}  # guarded by _condition; in order, each once
         self._sending = False  # guarded by _condition
@@ -108,7 +101,6 @@ class Invalidator:
 
     # The core calls these
     def content_changed(self, ino: Ino) -> None:
-        self._told_of_content(ino)
         self._put(("content", ino))
 
     def attributes_changed(self, ino: Ino) -> None:
@@ -122,6 +114,10 @@ class Invalidator:
 
     def everything_changed(self) -> None:
         self._put(_EVERYTHING)
+
+    def _names_moved(self, ino: Ino) -> None:
+        """Names of the file lead to another inode of the kernel now (views.py)."""
+        self._put(("moved", ino))
 
     # The session calls these
     def start(self) -> None:
@@ -140,7 +136,7 @@ class Invalidator:
             return self._condition.wait_for(lambda: not self._queue and not self._sending, timeout_s)
 
     def _put(self, notice: _Notice) -> None:
-        self._changes.note()
+        self._operations.changes.note()
         with self._condition:
             if not self._stopped:
                 self._queue[notice] = None
@@ -166,16 +162,26 @@ class Invalidator:
     def _send(self, notice: _Notice) -> None:
         match notice:
             case ("content", ino):
-                result = self._kernel.drop_inode(ino)
+                node = self._operations.views.content_changed(ino)
+                result = 0 if node is None else self._kernel.drop_inode(node)
             case ("attributes", ino):
-                result = self._kernel.drop_attributes(ino)
+                result = self._kernel.drop_attributes(self._operations.views.node(ino))
             case ("name", parent, name):
                 result = self._kernel.drop_name(parent, os.fsencode(name))
+            case ("moved", ino):
+                result = self._drop_name_of(ino)
             case _:
                 result = self._drop_everything()
         # ENOENT: the kernel holds nothing.  ENOTDIR: what was a folder is none.  ENODEV, EBADF: the mount has gone.
         if result and -result not in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.EBADF, errno.ENOTCONN):
             log.warning("the kernel refused a notice %s: %s", notice, os.strerror(-result))
+
+    def _drop_name_of(self, ino: Ino) -> int:
+        try:
+            place = self._operations.place_of(ino)
+        except FsError:
+            return self._drop_everything()  # on its way from one place to another
+        return 0 if place is None else self._kernel.drop_name(*place)
 
     def _drop_everything(self) -> int:
         seen_names = self._seen_names()

@@ -59,9 +59,9 @@ class StatLayout:
     def stat(self, attr: Attr) -> bytes:
         return self._stat.pack(*self._values(attr))
 
-    def entry(self, attr: Attr) -> bytes:
-        """The name leads to this inode; both may be kept for the timeouts."""
-        return self._entry.pack(attr.ino, 0, *self._values(attr), self._attr_timeout_s, self._entry_timeout_s)
+    def entry(self, attr: Attr, node: int) -> bytes:
+        """The name leads to the inode that the kernel is to call `node`; both may be kept for the timeouts."""
+        return self._entry.pack(node, 0, *self._values(attr), self._attr_timeout_s, self._entry_timeout_s)
 
     def listed(self, attr: Attr) -> bytes:
         """For a folder's listing: inode number and kind, but nothing that the kernel should keep (nodeid 0)."""

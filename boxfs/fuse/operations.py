@@ -13,11 +13,11 @@ import stat
 import threading
 from collections.abc import Iterator
 
-from boxfs.base.errors import FsError, InvalidArgument, NotFound, NotPermitted, NotSupported
-from boxfs.base.types import Attr, HandleNo, Ino, StatFs
+from boxfs.base.errors import Changed, FsError, InvalidArgument, NotFound, NotPermitted, NotSupported
+from boxfs.base.types import ROOT_INO, Attr, HandleNo, Ino, StatFs
 from boxfs.core.interface import Caller, Files
 from boxfs.fuse.folders import Changes, Folders
-from boxfs.fuse.openings import Openings
+from boxfs.fuse.views import Views
 
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 _SET_ID = stat.S_ISUID | stat.S_ISGID
@@ -25,18 +25,26 @@ _SET_ID = stat.S_ISUID | stat.S_ISGID
 _REFUSED_XATTRS = ("security.", "system.")
 
 
+_MANY = 10_000
+_REOPENINGS = 3  # of a file whose version changes between its open and the look at it
+
+
 def text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
 class Operations:
-    """One method per request, in the words of fuse_lowlevel.h.  Called from many threads."""
+    """One method per request, in the words of fuse_lowlevel.h.  Called from many threads.
+
+    `node` is what the kernel calls an inode: the core's number, or for some files an alias of it (views.py).  Folders
+    have no aliases.
+    """
 
     def __init__(self, files: Files) -> None:
         self.files = files
         self.changes = Changes()
         self.folders = Folders(files, self.changes)
-        self.openings = Openings()
+        self.views = Views(files)
         self._lock = threading.Lock()
         # Folders removed while the kernel still holds them (somebody's working directory): the last attributes, so
         # that stat(".") goes on.  Dropped when the kernel forgets the inode.
@@ -45,17 +53,29 @@ class Operations:
         # change of content by anybody but root.  Else the kernel does it by a setattr of the mode.
         self.clears_set_id = False
         self._set_id: set[Ino] = set()  # inodes seen with such a bit
+        self._sent_back: set[int] = set()  # threads that were told to look up again what they open
 
     # Names
     def lookup(self, parent: Ino, name: bytes) -> Attr:
         return self._seen(self.files.lookup(parent, text(name)))
 
-    def forget(self, ino: Ino) -> None:
+    def place_of(self, ino: Ino) -> tuple[Ino, bytes] | None:
+        """The folder and the name that lead to the inode now."""
+        path = self.files.path_of(ino)
+        if not path:
+            return None
+        *above, name = path.split("/")
+        parent = ROOT_INO
+        for part in above:
+            parent = self.files.lookup(parent, part).ino
+        return parent, name.encode("utf-8", "surrogateescape")
+
+    def forget(self, node: int) -> None:
+        ino = self.views.ino(node)
         if ino in self._removed:
             with self._lock:
                 self._removed.pop(ino, None)
         self._set_id.discard(ino)
-        self.openings.forget(ino)
 
     def _seen(self, attr: Attr) -> Attr:
         if attr.mode & _SET_ID and stat.S_ISREG(attr.mode):
@@ -63,18 +83,19 @@ class Operations:
         return attr
 
     # Attributes
-    def getattr(self, ino: Ino) -> Attr:
+    def getattr(self, node: int) -> Attr:
         try:
-            return self._seen(self.files.getattr(ino))
+            former = self.views.former(node)
+            return former if former is not None else self._seen(self.files.getattr(self.views.ino(node)))
         except NotFound:
-            removed = self._removed.get(ino)
+            removed = self._removed.get(Ino(node))
             if removed is None:
                 raise
             return removed
 
     def setattr(
         self,
-        ino: Ino,
+        node: int,
         caller: Caller,
         *,
         mode: int | None = None,
@@ -85,6 +106,9 @@ class Operations:
         mtime_ns: int | None = None,
         handle: HandleNo | None = None,
     ) -> Attr:
+        ino = self.views.ino(node)
+        if size is not None and handle is None and self.views.former(node) is not None:
+            raise Changed("the name that led here leads to other bytes now")
         if self.clears_set_id and mode is None and (uid is not None or gid is not None):
             mode = self._cleared_mode(ino)
         attr = self.files.setattr(
@@ -99,11 +123,14 @@ class Operations:
             caller=caller,
         )
         self.changes.note()
+        if size is not None and self.views.is_former(node):
+            self.views.on_changed(ino)
         if self.clears_set_id and size is not None:
-            return self._content_changed(ino, caller) or attr
-        return self._seen(attr)
+            attr = self._content_changed(ino, caller) or attr
+        return self.views.former(node) or self._seen(attr)
 
-    def access(self, ino: Ino, mask: int, caller: Caller) -> None:
+    def access(self, node: int, mask: int, caller: Caller) -> None:
+        ino = self.views.ino(node)
         if ino not in self._removed:
             self.files.access(ino, mask, caller)
 
@@ -120,8 +147,8 @@ class Operations:
     def symlink(self, parent: Ino, name: bytes, target: bytes, caller: Caller) -> Attr:
         return self.files.symlink(parent, text(name), text(target), caller)
 
-    def readlink(self, ino: Ino) -> bytes:
-        return os.fsencode(self.files.readlink(ino))
+    def readlink(self, node: int) -> bytes:
+        return os.fsencode(self.files.readlink(self.views.ino(node)))
 
     def link(self) -> Attr:
         raise NotPermitted("Box has no hard links")
@@ -172,41 +199,70 @@ class Operations:
             self.files.fsyncdir(ino)
 
     # Open files
-    def open(self, ino: Ino, flags: int, caller: Caller) -> tuple[HandleNo, bool]:
-        """Return the handle, and whether the kernel may keep what it holds of the file."""
-        ticket = self.openings.opening(ino)
-        try:
+    def open(self, node: int, flags: int, caller: Caller) -> tuple[HandleNo, bool]:
+        """Return the handle, and whether it must pass the kernel's pages by (direct_io).
+
+        Raises Changed where the node's bytes are not those of the file any more: told so, the kernel looks the name up
+        again and opens what it leads to now.  It does that once; who comes again (the file changes all the time, or was
+        opened by /proc/self/fd) reads without the kernel's pages, which are of the former bytes.
+        """
+        ino = self.views.ino(node)
+        direct = False
+        for _ in range(_REOPENINGS):
             handle = self.files.open(ino, flags, caller)
-        except BaseException:
-            self.openings.gave_up(ino, ticket)
-            raise
-        keeps = self.openings.opened(ino, ticket, handle)
+            try:
+                if self.views.opened(node, handle):
+                    break
+            except Changed:
+                if caller.pid in self._sent_back:
+                    direct = True
+                    break
+                self.files.release(handle)
+                self._send_back(caller)
+                raise
+            except BaseException:
+                self.files.release(handle)
+                raise
+            self.files.release(handle)
+        else:
+            handle = self.files.open(ino, flags, caller)
+            direct = True
+        self._sent_back.discard(caller.pid)
         if flags & os.O_TRUNC:
             if self.clears_set_id:
                 self._content_changed(ino, caller)
             self.changes.note()
-        return handle, keeps
+        return handle, direct
 
-    def create(self, parent: Ino, name: bytes, mode: int, flags: int, caller: Caller) -> tuple[Attr, HandleNo]:
+    def _send_back(self, caller: Caller) -> None:
+        if len(self._sent_back) > _MANY:  # of those that never came again
+            self._sent_back.clear()
+        self._sent_back.add(caller.pid)
+
+    def create(self, parent: Ino, name: bytes, mode: int, flags: int, caller: Caller) -> tuple[Attr, int, HandleNo]:
+        """Return the node as well: of a file that was there it may be an alias."""
         attr, handle = self.files.create(parent, text(name), mode, flags, caller)
-        self.openings.opened(attr.ino, self.openings.opening(attr.ino), handle)
+        node = self.views.node(attr.ino)
+        self.views.created(node, handle)
         if flags & os.O_TRUNC:
             self.changes.note()
-        return self._seen(attr), handle
+        return self._seen(attr), node, handle
 
     def read_into(self, handle: HandleNo, buffer: memoryview, offset: int) -> int:
         return self.files.read_into(handle, buffer, offset)
 
-    def write(self, ino: Ino, handle: HandleNo, data: memoryview, offset: int, caller: Caller | None) -> int:
+    def write(self, node: int, handle: HandleNo, data: memoryview, offset: int, caller: Caller | None) -> int:
         """caller: only needed where `writing_needs_caller` says so."""
         count = self.files.write(handle, data, offset)
         if caller is not None:
-            self._content_changed(ino, caller)
+            self._content_changed(self.views.ino(node), caller)
+        if self.views.is_former(node):
+            self.views.on_changed(self.views.ino(node))
         self.changes.note()
         return count
 
-    def writing_needs_caller(self, ino: Ino) -> bool:
-        return self.clears_set_id and ino in self._set_id
+    def writing_needs_caller(self, node: int) -> bool:
+        return self.clears_set_id and self.views.ino(node) in self._set_id
 
     def _content_changed(self, ino: Ino, caller: Caller) -> Attr | None:
         mode = None if caller.uid == 0 else self._cleared_mode(ino)
@@ -229,9 +285,9 @@ class Operations:
     def fsync(self, handle: HandleNo, datasync: bool) -> None:
         self.files.fsync(handle, datasync)
 
-    def release(self, handle: HandleNo) -> None:
+    def release(self, node: int, handle: HandleNo) -> None:
+        self.views.released(node, handle)
         self.files.release(handle)
-        self.openings.released(handle)
 
     def fallocate(self, handle: HandleNo, mode: int, offset: int, length: int) -> None:
         self.files.fallocate(handle, mode, offset, length)
@@ -250,18 +306,18 @@ class Operations:
         return copied
 
     # Extended attributes
-    def getxattr(self, ino: Ino, name: bytes) -> bytes:
-        return self.files.getxattr(ino, self._xattr_name(name))
+    def getxattr(self, node: int, name: bytes) -> bytes:
+        return self.files.getxattr(self.views.ino(node), self._xattr_name(name))
 
-    def setxattr(self, ino: Ino, name: bytes, value: bytes, flags: int) -> None:
-        self.files.setxattr(ino, self._xattr_name(name), value, flags)
+    def setxattr(self, node: int, name: bytes, value: bytes, flags: int) -> None:
+        self.files.setxattr(self.views.ino(node), self._xattr_name(name), value, flags)
         self.changes.note()
 
-    def listxattr(self, ino: Ino) -> bytes:
-        return b"".join(os.fsencode(name) + b"\0" for name in self.files.listxattr(ino))
+    def listxattr(self, node: int) -> bytes:
+        return b"".join(os.fsencode(name) + b"\0" for name in self.files.listxattr(self.views.ino(node)))
 
-    def removexattr(self, ino: Ino, name: bytes) -> None:
-        self.files.removexattr(ino, self._xattr_name(name))
+    def removexattr(self, node: int, name: bytes) -> None:
+        self.files.removexattr(self.views.ino(node), self._xattr_name(name))
         self.changes.note()
 
     @staticmethod

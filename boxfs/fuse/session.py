@@ -111,12 +111,7 @@ class Session:
             self._detach()
         workers: list[_Worker] = []
         try:
-            invalidator = Invalidator(
-                _Kernel(library, session),
-                operations.changes,
-                lambda: binding.seen_names,
-                operations.openings.content_changed,
-            )
+            invalidator = Invalidator(_Kernel(library, session), operations, lambda: binding.seen_names)
             self.invalidator = invalidator
             workers = self._start_workers(library, session)
             invalidator.start()

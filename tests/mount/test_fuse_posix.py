@@ -17,7 +17,7 @@ pytestmark = needs_fuse
 def mount(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with MemoryMount(tmp_path_factory.mktemp("posix"), default_permissions=True) as mounted:
         yield mounted.path
-        assert mounted.log == ""
+    assert mounted.log == ""
 
 
 @pytest.mark.parametrize("name", names())

@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from boxfs.base.errors import (
     BadHandle,
@@ -137,7 +137,7 @@ class MemoryFiles:
         self._inos = itertools.count(ROOT_INO + 1)
         self._handle_numbers = itertools.count(1)
         self._nodes: dict[Ino, Node] = {}
-        self._handles: dict[HandleNo, tuple[Node, int]] = {}
+        self._handles: dict[HandleNo, tuple[Node, int, Bytes]] = {}
         self._generation = 0
         self.watcher: Watcher | None = None
         now = time.time_ns()
@@ -263,7 +263,7 @@ class MemoryFiles:
                     raise IsADirectory(f"inode {ino}")
                 if size > MAX_SIZE:
                     raise TooBig(f"{size} bytes")
-                node.content.truncate(size)
+                (node.content if handle is None else self._of_handle(handle)[2]).truncate(size)
                 self._touch(node, content=True)
             if mode is not None:
                 node.mode = stat.S_IFMT(node.mode) | mode
@@ -382,11 +382,11 @@ class MemoryFiles:
             node.content.truncate(0)
             self._touch(node, content=True)
         handle = HandleNo(next(self._handle_numbers))
-        self._handles[handle] = (node, flags)
+        self._handles[handle] = (node, flags, node.content)
         node.handles += 1
         return handle
 
-    def _of_handle(self, handle: HandleNo) -> tuple[Node, int]:
+    def _of_handle(self, handle: HandleNo) -> tuple[Node, int, Bytes]:
         found = self._handles.get(handle)
         if found is None:
             raise BadHandle(f"handle {handle}")
@@ -413,18 +413,27 @@ class MemoryFiles:
         return self._of_handle(handle)[0].ino
 
     def read_into(self, handle: HandleNo, buffer: memoryview, offset: int) -> int:
-        node = self._of_handle(handle)[0]
+        content = self._of_handle(handle)[2]
         with self._lock:
-            return node.content.read_into(buffer, offset)
+            return content.read_into(buffer, offset)
+
+    def is_current(self, handle: HandleNo) -> bool:
+        node, _, content = self._of_handle(handle)
+        return node.content is content
+
+    def handle_attr(self, handle: HandleNo) -> Attr:
+        with self._lock:
+            node, _, content = self._of_handle(handle)
+            return replace(self._attr(node), size=content.size)
 
     def write(self, handle: HandleNo, data: memoryview, offset: int) -> int:
-        node, flags = self._of_handle(handle)
+        node, flags, content = self._of_handle(handle)
         with self._lock:
             if flags & os.O_APPEND:
-                offset = node.content.size
+                offset = content.size
             if offset + len(data) > MAX_SIZE:
                 raise TooBig(f"{offset + len(data)} bytes")
-            node.content.write(data, offset)
+            content.write(data, offset)
             self._touch(node, content=True)
             return len(data)
 
@@ -436,14 +445,14 @@ class MemoryFiles:
 
     def release(self, handle: HandleNo) -> None:
         with self._lock:
-            node, _ = self._of_handle(handle)
+            node, _, _ = self._of_handle(handle)
             del self._handles[handle]
             node.handles -= 1
             if node.name is None and not node.handles:
                 self._nodes.pop(node.ino, None)
 
     def fallocate(self, handle: HandleNo, mode: int, offset: int, length: int) -> None:
-        node, _ = self._of_handle(handle)
+        node, _, content = self._of_handle(handle)
         with self._lock:
             end = offset + length
             if end > MAX_SIZE:
@@ -453,30 +462,30 @@ class MemoryFiles:
                 case 0:
                     pass
                 case 2 if keep:  # PUNCH_HOLE
-                    node.content.zero(offset, length)
+                    content.zero(offset, length)
                 case 16:  # ZERO_RANGE
-                    node.content.zero(offset, length)
+                    content.zero(offset, length)
                 case _:
                     raise NotSupported(f"fallocate mode {mode}")
-            if not keep and end > node.content.size:
-                node.content.size = end
+            if not keep and end > content.size:
+                content.size = end
             self._touch(node, content=True)
 
     def seek(self, handle: HandleNo, offset: int, whence: int) -> int:
-        node, _ = self._of_handle(handle)
+        content = self._of_handle(handle)[2]
         with self._lock:
-            return node.content.seek(offset, whence)
+            return content.seek(offset, whence)
 
     def copy_range(
         self, source: HandleNo, source_offset: int, target: HandleNo, target_offset: int, length: int
     ) -> int:
         with self._lock:
-            from_node, _ = self._of_handle(source)
-            to_node, _ = self._of_handle(target)
-            buffer = bytearray(max(0, min(length, from_node.content.size - source_offset)))
-            from_node.content.read_into(memoryview(buffer), source_offset)
-            to_node.content.write(memoryview(buffer), target_offset)
-            self._touch(to_node, content=True)
+            giver = self._of_handle(source)[2]
+            node, _, taker = self._of_handle(target)
+            buffer = bytearray(max(0, min(length, giver.size - source_offset)))
+            giver.read_into(memoryview(buffer), source_offset)
+            taker.write(memoryview(buffer), target_offset)
+            self._touch(node, content=True)
             return len(buffer)
 
     # Extended attributes
@@ -509,6 +518,14 @@ class MemoryFiles:
             del node.xattrs[name]
             self._touch(node)
 
+    def new_version(self, ino: Ino, data: bytes) -> None:
+        """Somebody else's: handles keep the bytes that they were opened at."""
+        with self._lock:
+            node = self._node(ino)
+            node.content = Bytes()
+            node.content.write(memoryview(data), 0)
+            self._touch(node, content=True)
+
 
 class Remote:
     """Changes that do not come through the mount, by path, told to the watcher when they are made."""
@@ -531,12 +548,12 @@ class Remote:
     def write(self, path: str, text: str, *, tell: bool = True) -> None:
         """New content for a file that is there or not."""
         parent, name, ino = self.find(path)
-        if ino:
-            handle = self._files.open(ino, os.O_WRONLY | os.O_TRUNC, self._caller)
-        else:
-            _, handle = self._files.create(parent, name, 0o644, os.O_WRONLY, self._caller)
-        self._files.write(handle, memoryview(text.encode()), 0)
-        self._files.release(handle)
+        here = ino
+        if not here:
+            attr, handle = self._files.create(parent, name, 0o644, os.O_WRONLY, self._caller)
+            self._files.release(handle)
+            here = attr.ino
+        self._files.new_version(here, text.encode())
         if tell and self._files.watcher is not None:
             if ino:
                 self._files.watcher.content_changed(ino)

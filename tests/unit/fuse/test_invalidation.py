@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from boxfs.base.types import Ino
-from boxfs.fuse.folders import Changes
 from boxfs.fuse.invalidation import Invalidator, SeenNames
+from boxfs.fuse.operations import Operations
+from tests.support.memoryfiles import MemoryFiles
 
 
 class Told:
@@ -43,7 +44,7 @@ class Told:
 
 @contextmanager
 def running(kernel: Told, seen: SeenNames | None = None) -> Iterator[Invalidator]:
-    invalidator = Invalidator(kernel, Changes(), lambda: seen)
+    invalidator = Invalidator(kernel, Operations(MemoryFiles()), lambda: seen)
     invalidator.start()
     try:
         yield invalidator
@@ -128,11 +129,11 @@ def test_everything_means_each_name_where_the_kernel_needs_it() -> None:
 
 
 def test_every_notice_makes_listings_look_again() -> None:
-    changes = Changes()
-    invalidator = Invalidator(Told(), changes, lambda: None)
-    before = changes.number
+    operations = Operations(MemoryFiles())
+    invalidator = Invalidator(Told(), operations, lambda: None)
+    before = operations.changes.number
     invalidator.content_changed(Ino(5))
-    assert changes.number != before
+    assert operations.changes.number != before
 
 
 def test_seen_names_follow_renames_and_are_forgotten() -> None:

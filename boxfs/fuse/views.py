@@ -1,0 +1,119 @@
+"""Which inode of the kernel stands for which bytes.
+
+The kernel keeps one size and one set of pages for an inode, whoever has it open.  A handle that reads keeps the version
+that it was opened at (boxfs/core/openfile.py), so when Box has a new one, two handles of one file may read different
+bytes; under one kernel inode their pages would mix, and stay mixed.  So from then on the name leads to another inode of
+the kernel (an alias: a number with bit 63 set, which no inode of the core has), as if the file had been replaced by
+rename.  Who has it open goes on with the former one: its pages, its size, its bytes.  st_ino stays what it was.
+
+A handle of the former bytes that begins to write may find the core writing to the current ones; pages of the other
+kernel inode are then dropped (`is_former`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+
+from boxfs.base.errors import Changed, FsError
+from boxfs.base.types import Attr, HandleNo, Ino
+from boxfs.core.interface import Files
+
+_ALIAS = 1 << 63
+
+
+class Views:
+    """node: a number that the kernel knows an inode by.  ino: the core's."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._lock = threading.Lock()  # a leaf: the core is never asked with it held
+        self._aliases = itertools.count(_ALIAS)
+        # guarded by _lock for writing
+        self._inos: dict[int, Ino] = {}  # of aliases
+        self._current: dict[Ino, int] = {}  # the alias that names lead to, where it is not the ino itself
+        self._open: dict[int, set[HandleNo]] = {}  # handles, by the node they were opened by; no set is empty
+        self.on_moved: Callable[[Ino], None] = lambda _ino: None  # names of it must be looked up again
+        self.on_changed: Callable[[Ino], None] = lambda _ino: None  # pages of its current node must go
+
+    def ino(self, node: int) -> Ino:
+        return Ino(node) if node < _ALIAS else self._inos[node]
+
+    def is_former(self, node: int) -> bool:
+        return self._current.get(self.ino(node), node) != node
+
+    def node(self, ino: Ino) -> int:
+        """Return the kernel inode that names of `ino` lead to now."""
+        node = self._current.get(ino, ino)
+        if node in self._open and self._has_moved_on(node):
+            node = self._move(ino, node)
+        return node
+
+    def content_changed(self, ino: Ino) -> int | None:
+        """Return the kernel inode whose pages must go; None where they belong to handles that keep their version."""
+        before = self._current.get(ino, ino)
+        return before if self.node(ino) == before else None
+
+    def former(self, node: int) -> Attr | None:
+        """Return the attributes of a kernel inode that no name leads to any more; None where one does.
+
+        Raises Changed where nobody has it open.
+        """
+        ino = self.ino(node)
+        if self.node(ino) == node:
+            return None
+        for handle in self._handles(node):
+            try:
+                return self._files.handle_attr(handle)
+            except FsError:
+                continue  # closed meanwhile
+        raise Changed(f"inode {ino} has other bytes now")
+
+    def opened(self, node: int, handle: HandleNo) -> bool:
+        """Count a handle that was opened by way of `node`; False where it has to be opened again, being old already.
+
+        Raises Changed where names lead elsewhere by now.
+        """
+        ino = self.ino(node)
+        if self.node(ino) != node:
+            raise Changed(f"inode {ino} has other bytes now")
+        if not self._files.is_current(handle):
+            return False
+        self.created(node, handle)
+        return True
+
+    def created(self, node: int, handle: HandleNo) -> None:
+        with self._lock:
+            self._open.setdefault(node, set()).add(handle)
+
+    def released(self, node: int, handle: HandleNo) -> None:
+        with self._lock:
+            handles = self._open.get(node)
+            if handles is not None:
+                handles.discard(handle)
+                if not handles:
+                    del self._open[node]
+
+    def _handles(self, node: int) -> tuple[HandleNo, ...]:
+        with self._lock:
+            return tuple(self._open.get(node, ()))
+
+    def _has_moved_on(self, node: int) -> bool:
+        for handle in self._handles(node):
+            try:
+                return not self._files.is_current(handle)
+            except FsError:
+                continue  # closed meanwhile
+        return False
+
+    def _move(self, ino: Ino, node: int) -> int:
+        with self._lock:
+            current = self._current.get(ino, ino)
+            if current != node:
+                return current  # somebody else saw it first
+            alias = next(self._aliases)
+            self._inos[alias] = ino
+            self._current[ino] = alias
+        self.on_moved(ino)
+        return alias
