@@ -35,13 +35,13 @@ class EmulatorProcess:
     """The emulator in a process of its own.
 
     data: its folder.  arguments: more of its command line ("--set", "part_size=65536").  `url` is the base of all
-    APIs.  `kill` is kill -9; `start` after it comes back on the same port with the same data.
+    APIs.  `kill` is kill -9; `start` after it comes back on the same port with the same data.  port 0: a free one.
     """
 
-    def __init__(self, data: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, data: Path, arguments: Sequence[str] = (), port: int = 0) -> None:
         self.data, self.arguments = data, list(arguments)
         self.url = ""
-        self._port = 0
+        self._port = port
         self._process: subprocess.Popen[str] | None = None
         self._stderr = data.parent / f"{data.name}.stderr"
 

@@ -1,0 +1,89 @@
+"""Results as they are kept (bench/results.json): a run of some workloads replaces those and leaves the others."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.measure import MIB, Sample
+from bench.systems import RCLONE_FLAGS, rclone_program
+from bench.workload import Workload
+from boxfs import __version__
+
+Row = dict[str, Any]
+
+
+def row(workload: Workload, results: dict[str, list[Sample]]) -> Row:
+    """One workload as JSON: the median of each figure and all samples, for each system that got through."""
+    made: Row = {
+        "group": workload.group,
+        "title": workload.title,
+        "limit": workload.limit,
+        "goal": workload.goal,
+        "max_calls": workload.max_calls,
+        "writes": workload.own,
+        "load": round(max((s.load for samples in results.values() for s in samples), default=0.0), 1),
+    }
+    for system, samples in results.items():
+        if samples:
+            made[system] = _summary(samples)
+    return made
+
+
+def _summary(samples: list[Sample]) -> Row:
+    def median(values: list[float]) -> float:
+        return float(f"{statistics.median(values):.4g}")
+
+    walls = [s.wall_s for s in samples]
+    return {
+        "wall_s": median(walls),
+        "best_s": float(f"{min(walls):.4g}"),
+        "worst_s": float(f"{max(walls):.4g}"),
+        "settled_s": median([s.settled_s for s in samples]),
+        "calls": median([s.requests.calls for s in samples]),
+        "downloads": median([s.requests.downloads for s in samples]),
+        "listening": median([s.requests.listening for s in samples]),
+        "polls": median([s.requests.polls for s in samples]),
+        "received_mib": median([s.requests.bytes_out / MIB for s in samples]),
+        "sent_mib": median([s.requests.bytes_in / MIB for s in samples]),
+        "peak_mib": median([s.peak_mib for s in samples]),
+        "cpu_s": median([s.cpu_s for s in samples]),
+        "server_cpu_s": median([s.server_cpu_s for s in samples]),
+        "samples": [_rounded(asdict(s)) for s in samples],
+    }
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 5) if isinstance(v, float) else v for k, v in values.items()}
+
+
+def machine() -> dict[str, str]:
+    """What the figures hold for."""
+    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?: ?")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    rclone = subprocess.run([rclone_program(), "version"], capture_output=True, text=True, check=True).stdout
+    return {
+        "processors": f"{os.cpu_count()} x {cpu.partition(':')[2].strip()}",
+        "memory": f"{total:.0f} GiB",
+        "kernel": platform.release(),
+        "Python": platform.python_version(),
+        "boxfs": __version__,
+        "rclone": f"{rclone.splitlines()[0].split()[-1]}, mount {' '.join(RCLONE_FLAGS)}",
+        "measured": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def merge(path: Path, rows: dict[str, Row], order: list[str]) -> dict[str, Any]:
+    """Put rows into the file; the whole of it."""
+    kept: dict[str, Any] = json.loads(path.read_text())["workloads"] if path.exists() else {}
+    kept |= rows
+    found = {"machine": machine(), "workloads": {name: kept[name] for name in order if name in kept}}
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    return found

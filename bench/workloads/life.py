@@ -1,0 +1,65 @@
+"""The life of a mount: start, end, an hour of nothing, a million items."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from bench.workload import Place, Start, Workload
+from bench.workloads.data import fill, spread
+from tests.support.box import Box
+
+SPEED = 360
+"""An hour of nothing in ten seconds: the server's long poll and rclone's polling are shortened by as much."""
+
+
+def _few(box: Box, _fast: bool) -> None:
+    fill(box, 10, 2, 100)
+
+
+def _million(box: Box, fast: bool) -> None:
+    spread(box, *((200, 10) if fast else (20_000, 50)))
+
+
+def _mount(place: Place) -> float:
+    begun = time.perf_counter()
+    place.system.start()
+    os.listdir(place.system.path)
+    return time.perf_counter() - begun
+
+
+def _unmount(place: Place) -> None:
+    place.system.stop()
+
+
+def _idle(place: Place) -> None:
+    time.sleep(2 if place.quick else 3600 / SPEED)
+
+
+def _look(place: Place) -> None:
+    os.listdir(place.path)
+
+
+def _walk(place: Place) -> None:
+    place.sh("find .")
+
+
+def _one_stat(place: Place) -> float:
+    path = place.path / "0001/d000107/f00007.dat"
+    begun = time.perf_counter()
+    os.stat(path)
+    return time.perf_counter() - begun
+
+
+WORKLOADS = (
+    Workload("mount", "life", "mount and first `ls`, nothing known, 50 ms", _mount, Start.UNMOUNTED, prepare=_few,
+             latency_s=0.05, limit="imports of Python; questions to Box before the first answer"),
+    Workload("unmount", "life", "unmount", _unmount, prepare=_few, warm=_look, limit="threads that end"),
+    Workload("idle-hour", "life", "an hour of nothing, 360 times as fast (calls: all of them)", _idle, Start.WARM,
+             prepare=_few, warm=_look, rounds=1, max_calls=8, rclone=("--poll-interval", f"{60 / SPEED:.3f}s"),
+             knobs={"poll_reconnect_s": 600 / SPEED}, limit="one long poll in ten minutes"),
+    Workload("million-walk", "life", "`find` over 1,000,000 files in 20,000 folders, cold", _walk, prepare=_million,
+             rounds=1, big=True, limit="20,000 listings"),
+    Workload("million-stat", "life", "`stat` of one of a million files after a remount", _one_stat, Start.AGAIN,
+             prepare=_million, warm=_walk, rounds=1, big=True, limit="names on the way, from SQLite"),
+)  # fmt: skip
