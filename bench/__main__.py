@@ -51,7 +51,8 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
             if side := row.get(name):
                 say(
                     f"{workload.name:22} {name:7} {side['wall_s']:9.4f} s (+{side['settled_s']:.2f}) "
-                    f"{side['calls']:5.0f}+{side['listening']:.0f} calls {side['downloads']:5.0f} dl {side['received_mib']:7.1f} MiB "
+                    f"{side['calls']:5.0f}+{side['listening']:.0f} calls {side['downloads']:5.0f} dl "
+                    f"{side['received_mib']:7.1f} MiB "
                     f"{side['peak_mib']:4.0f} MiB cpu {side['cpu_s']:.2f} server {side['server_cpu_s']:.2f}"
                 )
         if not options.quick and options.only is None:  # kept at once: a long run may be cut short
