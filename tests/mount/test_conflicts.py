@@ -206,6 +206,24 @@ def test_an_edit_that_is_still_open_is_weighed_when_it_closes(drive: Mounted, bo
     assert contents(box) == {"/a/doc.txt": THEIRS, "/a/doc (copy).txt": OURS}
 
 
+@pytest.mark.parametrize("name", ["edit, edited", "edit, moved", "edit, parent deleted"])
+def test_a_change_that_comes_while_ours_is_on_its_way_up_ends_the_same(name: str, box: Box, tmp_path: Path) -> None:
+    box.makedirs("/a")
+    box.makedirs("/c")
+    box.upload("/a/doc.txt", BASE)
+    with Mounted(box.url, tmp_path / "home", options=["settle=0"]) as drive:
+        assert (drive.path / "a/doc.txt").read_bytes() == BASE
+        os.listdir(drive.path / "c")
+        # The upload is held up before Box looks at it; what they do comes first.
+        fault = {"method": "POST", "path": r"/files/\d+/content$", "do": "stall", "at": "before", "seconds": 8}
+        box.fault(**fault, times=1)
+        CASES[name].ours(drive.path)
+        eventually(lambda: box.call("GET", "/_emulator/faults")["faults"][0]["fired"], "the upload is under way")
+        CASES[name].theirs(box)
+        drive.sync()
+        assert contents(box) == CASES[name].end
+
+
 @pytest.mark.parametrize("refusal", ["lock", "rights"])
 def test_what_box_refuses_stays_is_shown_and_goes_when_it_may(refusal: str, drive: Mounted, box: Box) -> None:
     other = box.as_user(OTHER_TOKEN)
