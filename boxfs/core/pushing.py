@@ -28,7 +28,9 @@ from boxfs.core.tree import Tree
 log = logging.getLogger(__name__)
 
 QUICK = 4  # threads for calls without a body
-BACKLOG = 48  # calls handed out and not begun, at most
+BACKLOG = 48  # calls handed out and not begun, at most; with very much pending, more
+CHEAP_S = 0.02  # a plan that takes longer is not made again for a while, five times as long, at most so long
+LONGEST_REST_S = 2.0
 LONGEST_SLEEP_S = 60.0
 
 
@@ -113,6 +115,7 @@ class Pushing:
         self._stopping = False
         self._hurries: dict[int, frozenset[Ino] | None] = {}  # who waits at a barrier, for what; None: for all
         self._next_hurry = 0
+        self._urgent = False
         self._ended = 0  # calls that ended, for those who wait
         self._thread = threading.Thread(target=self._loop, name="boxfs-planner", daemon=True)
 
@@ -148,7 +151,7 @@ class Pushing:
         with self._wake:
             self._next_hurry += 1
             self._hurries[self._next_hurry] = scope
-            self._woken = True
+            self._woken = self._urgent = True
             self._wake.notify_all()
             return self._next_hurry
 
@@ -184,14 +187,27 @@ class Pushing:
                 if self._stopping:
                     return
                 self._woken = False
+                ended = self._ended
+            began = time.monotonic()
             try:
                 sleep_s = self._hand_out()
             except Exception:
                 log.exception("planning failed")
                 sleep_s = 5.0
+            took_s = time.monotonic() - began
             with self._wake:
                 if not self._woken and not self._stopping:
                     self._wake.wait(sleep_s)
+                if took_s > CHEAP_S:
+                    self._rest(began + took_s + min(5 * took_s, LONGEST_REST_S), ended)
+
+    def _rest(self, until: float, ended: int) -> None:
+        """With very much pending a plan is costly: not at every change, but when who makes the calls has none left."""
+        while not self._stopping and not self._urgent and (left := until - time.monotonic()) > 0:
+            if self._ended != ended and not self._uploads.backlog() and not self._quick.backlog():
+                break
+            self._wake.wait(left)
+        self._urgent = False
 
     def _hand_out(self) -> float:
         """Plan, and give the calls to the lanes; return how long to sleep, seconds."""
@@ -202,12 +218,13 @@ class Pushing:
         if not state.online and now < state.until_ns:
             return self._seconds(state.until_ns - now)
         answer = self.plan()
+        room = max(BACKLOG, self._tree.pending_count() // 20)
         handed = 0
         for call in answer.calls:
             if not state.online and (handed or self._gateway.enter() is not None):
                 return 1.0
             lane = self._uploads if isinstance(call, (Upload, UploadVersion)) else self._quick
-            if lane.backlog() >= BACKLOG:
+            if lane.backlog() >= room:
                 continue
             if self._sending.claim(call):
                 lane.put(call)

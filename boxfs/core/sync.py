@@ -111,7 +111,9 @@ class Sync:
         ticket = self.pushing.hurry(None if scope is None else frozenset((scope,)))
         try:
             while True:
+                began = time.monotonic()
                 left = self._below(scope)
+                took_s = time.monotonic() - began
                 failed = [node for node in left if node.error is not None and node.ino not in self._busy]
                 network = self.gateway.state
                 why = None if network.online else network.why
@@ -137,6 +139,8 @@ class Sync:
                     if len(failed) == len(left):
                         return self._not_done(left, failed[0].error)
                 self.pushing.wait(0.2 if until is None else min(0.2, max(0.001, until - time.monotonic())))
+                if took_s > 0.02:  # very much is pending: do not count it at every call that ends
+                    time.sleep(min(5 * took_s, 1.0))
         finally:
             self.pushing.no_hurry(ticket)
 
