@@ -116,3 +116,10 @@ def target(tree: Tree, ino: Ino) -> Target | None:
 def part_done(tree: Tree, ino: Ino, part: Part) -> None:
     with tree.change(frees=True) as change:
         change.run(tree.records.save_part, ino, part.offset, json.dumps(asdict(part)))
+
+
+def forget_all(tree: Tree) -> None:
+    """Nothing is pending: what was begun once is over, also that of inodes which have gone since."""
+    with tree.change() as change:
+        for ino, _, _ in tree.records.sessions():
+            change.run(tree.records.drop_session, ino)

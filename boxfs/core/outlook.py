@@ -23,6 +23,7 @@ def gather(
     writing: Callable[[Ino], bool],
     reading: Callable[[Ino], bool],
     scopes: Set[Ino] | None,
+    full_until_ns: int = 0,
 ) -> Outlook:
     """scopes: inodes whose pending nodes (they, and all below them on either side) are hurried; None: all are."""
     nodes: dict[Ino, Node] = {}
@@ -56,6 +57,7 @@ def gather(
         busy=frozenset(busy),
         in_use=open_ones,
         hurried=hurried,
+        full_until_ns=full_until_ns,
     )
 
 

@@ -42,6 +42,7 @@ class Outlook:
     ino_of: of the folders in `nodes`, by Box's id.  busy: a call for the inode is under way.
     in_use: open for writing; of what is deleted, open at all.
     hurried: whose settle window and back-off are over by somebody's word; None for all.
+    full_until_ns: no bytes are sent before, since the account is full.
     """
 
     nodes: Mapping[Ino, Node]
@@ -53,6 +54,7 @@ class Outlook:
     busy: Set[Ino] = NO_WAIT
     in_use: Set[Ino] = NO_WAIT
     hurried: Set[Ino] | None = NO_WAIT
+    full_until_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -206,8 +208,9 @@ class _Planner:
 
     def _due_ns(self, ino: Ino, *, content: bool = False) -> int:
         node = self._look.nodes[ino]
+        full_ns = self._look.full_until_ns if content and node.size else 0
         if self._is_hurried(ino):
-            return node.not_before_ns if node.attempts else 0
+            return max(node.not_before_ns if node.attempts else 0, full_ns)
         settle = node.changed_ns + self._look.settle_ns
         if ino in self._deleted:
             last = max([self._busiest.get(ino, 0), *(self._busiest.get(above, 0) for above in self._above(ino))])
@@ -216,7 +219,7 @@ class _Planner:
                 settle = max(settle, node.changed_ns + OPEN_DELETED_NS)
         if content and ino in self._look.in_use:
             settle = max(settle, node.changed_ns + OPEN_IDLE_NS)
-        return max(settle, node.not_before_ns)
+        return max(settle, node.not_before_ns, full_ns)
 
     def _is_due(self, due_ns: int) -> bool:
         if due_ns <= self._look.now_ns:

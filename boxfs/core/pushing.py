@@ -178,6 +178,7 @@ class Pushing:
             writing=self._contents.is_writing,
             reading=self._contents.is_open,
             scopes=scopes,
+            full_until_ns=self._sending.full_until_ns,
         )
         return plan(outlook)
 

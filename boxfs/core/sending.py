@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from boxfs.base.errors import Changed, FsError, InDoubt, NameTaken, NotEmpty, NotFound
+from boxfs.base.errors import Changed, FsError, InDoubt, NameTaken, NotEmpty, NotFound, QuotaExceeded
 from boxfs.base.types import Ino, Item, ItemId, Kind
 from boxfs.core import attempts, attributes, backoff
 from boxfs.core.bodies import BaseGone, Contents, GivenUp
@@ -49,6 +49,9 @@ class Sending:
         self._tree, self._remote, self._incoming, self._gateway = tree, remote, incoming, gateway
         self._stopped = stopped
         self._conflicts = Conflicts(tree, remote, incoming)
+        # While the account is full (until then, ns) no upload is tried, but the first one after it.
+        self.full_until_ns = 0
+        self._full_times = 0
         self.progress: dict[Ino, tuple[int, int]] = {}  # bytes sent, bytes in all, of uploads under way
         self.errors: dict[Ino, Exception] = {}  # the last one of each pending node that has one
         self.uploading = Uploading(tree, remote, contents, stopped=stopped, progress=self._note_progress)
@@ -87,8 +90,12 @@ class Sending:
     def run(self, call: Call) -> None:
         """Make a claimed call.  Raises nothing."""
         try:
+            if isinstance(call, (Upload, UploadVersion)) and self._tree.clock() < self.full_until_ns:
+                raise GivenUp("the account is full")
             self._make(call)
             self._gateway.answered()
+            if isinstance(call, (Upload, UploadVersion)):
+                self.full_until_ns = self._full_times = 0
             for ino in self.inos(call):
                 self.errors.pop(ino, None)
         except GivenUp:
@@ -314,6 +321,10 @@ class Sending:
         target = attempts.target(self._tree, node.ino)
         return target is not None and item.name == target.name != name
 
+    def forgive(self) -> None:
+        """Somebody wants it tried now."""
+        self.full_until_ns = 0
+
     # Taking in
     def _taken_in(
         self,
@@ -355,6 +366,9 @@ class Sending:
                 return
             tries = node.attempts + 1
             wait_ns = int(backoff.delay_s(error, tries) * backoff.SECOND)
+            if isinstance(error, QuotaExceeded):
+                self._full_times += 1
+                self.full_until_ns = self._tree.clock() + int(backoff.delay_s(error, self._full_times) * backoff.SECOND)
             reason = backoff.reason(error)
             if node.error != reason:
                 log.warning("%s: %s", self._tree.path(node.ino) or node.name, reason)

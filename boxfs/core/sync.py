@@ -16,8 +16,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from boxfs.base.errors import FsError
+from boxfs.base.errors import FsError, QuotaExceeded
 from boxfs.base.types import ROOT_INO, Ino, Kind
+from boxfs.core import attempts
+from boxfs.core.backoff import reason
 from boxfs.core.bodies import CHUNK, Contents
 from boxfs.core.hearing import Hearing
 from boxfs.core.incoming import Incoming
@@ -38,6 +40,7 @@ WHAT = {
     Wanted.PROPERTIES: "attributes",
     Wanted.DELETE: "deleted",
 }
+FULL = reason(QuotaExceeded("storage_limit_exceeded"))
 SHOWN = 1000  # pending items in a status, at most
 
 
@@ -75,6 +78,8 @@ class Sync:
     # Life
     def start(self) -> None:
         """Begin to send and to listen.  After the fork, once."""
+        if not self._tree.pending_count():
+            attempts.forget_all(self._tree)
         self.pushing.start()
         self.hearing.start()
 
@@ -136,8 +141,9 @@ class Sync:
                 if not patient:
                     if why is not None and network.until_ns > self._tree.clock():
                         return self._not_done(left, why)
-                    if len(failed) == len(left):
-                        return self._not_done(left, failed[0].error)
+                    full = [node for node in left if node.error is None and self._waits_for_room(node)]
+                    if len(failed) + len(full) == len(left):
+                        return self._not_done(left, (failed or left)[0].error or FULL)
                 self.pushing.wait(0.2 if until is None else min(0.2, max(0.001, until - time.monotonic())))
                 if took_s > 0.02:  # very much is pending: do not count it at every call that ends
                     time.sleep(min(5 * took_s, 1.0))
@@ -151,7 +157,13 @@ class Sync:
             error = self.sending.errors.get(ino)
             if isinstance(error, FsError):
                 raise error
+            if end.why == FULL:
+                raise QuotaExceeded(FULL)
             raise FsError(end.why or "not uploaded yet")
+
+    def _waits_for_room(self, node: Node) -> bool:
+        full = self.sending.full_until_ns > self._tree.clock()
+        return full and bool(_bytes(node)) and node.ino not in self._busy
 
     def retry(self, ino: Ino | None = None) -> int:
         """Try everything that failed again now; return how many."""
@@ -162,6 +174,7 @@ class Sync:
         return len(nodes)
 
     def _forgive(self, nodes: list[Node]) -> None:
+        self.sending.forgive()
         failed = [node.ino for node in nodes if node.not_before_ns]
         for at in range(0, len(failed), 500):
             with self._tree.change() as change:

@@ -246,3 +246,19 @@ def test_no_right_to_put_something_there_is_no_reason_to_make_folders(here: Mach
     assert here.sync.status().errors == 1
     assert "create_folder" not in remote.counts()
     assert remote.box.holder(ROOT_FOLDER, "d") is not None
+
+
+def test_full_account_is_asked_by_one_file_not_by_all(here: Machine, remote: MemoryRemote) -> None:
+    here.mkdir("d")
+    for n in range(30):
+        here.write(f"d/f{n}", b"x%d" % n)
+    remote.fail("upload_file", QuotaExceeded("full"), times=10**6)
+    here.clock.pass_(5)
+    for _ in range(20):
+        here.push()
+        here.clock.pass_(1)
+    assert remote.counts()["upload_file"] == 1
+    assert here.sync.status().errors == 1
+    remote.faults.clear()
+    here.settle()
+    assert len(remote.box.tree()) == 31

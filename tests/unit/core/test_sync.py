@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boxfs.base.errors import Denied, Unreachable
+from boxfs.base.errors import Denied, QuotaExceeded, Unreachable
 from boxfs.core.status import Progress, State
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Clock, Machine
@@ -160,3 +160,16 @@ def test_status_counts_and_names(here: Machine, remote: MemoryRemote) -> None:
     assert {one.path: one.what for one in status.pending}["d/f1"] == ("new",)
     assert status.online
     assert status.stale_folders == 0
+
+
+def test_barrier_does_not_wait_for_a_full_account(running: Machine, remote: MemoryRemote) -> None:
+    fill(running)
+    remote.fail("upload_file", QuotaExceeded("full"), times=10**6)
+    end = running.sync.barrier(None, timeout_s=PATIENCE_S)
+    assert not end.done
+    assert len(end.left) == 20
+    assert "full" in (end.why or "")
+    with pytest.raises(QuotaExceeded):
+        running.sync.upload_now(running.node("d/f9").ino)
+    remote.faults.clear()
+    assert running.sync.barrier(None, timeout_s=PATIENCE_S).done
