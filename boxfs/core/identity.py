@@ -59,7 +59,8 @@ class Identities:
         else:
             content = old.content
             if content is None:
-                content = Content(self._spool.new().number, 1, remote.version_id, remote.size or 0, None, remote.id)
+                number, edit = self._spool.new().number, change.tree.new_edit()
+                content = Content(number, edit, remote.version_id, remote.size or 0, None, remote.id)
                 self._lent[remote.id] = old.ino
             elif content.base is not None:
                 content = replace(content, base_etag=None, base_file=content.base_file or remote.id)

@@ -125,7 +125,7 @@ class Namespace(Ground):
                     rdev=rdev if bits in (stat.S_IFCHR, stat.S_IFBLK) else 0,
                     target=target,
                     size=len(os.fsencode(target)) if target is not None else 0,
-                    content=Content(spool.number, 1),
+                    content=Content(spool.number, self.tree.new_edit()),
                     mode=None,
                 )
                 return change.put(replace(node, mode=self._mode(node, mode)))
@@ -139,7 +139,7 @@ class Namespace(Ground):
             try:
                 with self.tree.change() as change:
                     node = self._new(change, folder.ino, name, Kind.FILE, mode, caller)
-                    node = self.identities.claim(change, node.but(content=Content(spool.number, 1)))
+                    node = self.identities.claim(change, node.but(content=Content(spool.number, self.tree.new_edit())))
                     change.put(node)
             except BaseException:
                 self.files.let_go(spool)

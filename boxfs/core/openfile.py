@@ -57,7 +57,7 @@ class OpenFile:
         self.saved_number: int | None = None  # the spool that the tree's node names
         self.uploaded: Item | None = None  # the bytes are those of this item's version
         self.adopted = False  # and the block cache has them
-        self.unsaved = False  # invariant: implies spool is not None
+        self.unsaved = False  # invariant, with the lock: implies spool is not None
         self.unsaved_since_ns = 0
         self.sending: list[Sending] = []  # who reads the spool for an upload
         self.reader: VersionReader | None = None  # of base, opened when first needed
@@ -201,14 +201,14 @@ class OpenFile:
 
     def begin_edit(self, new_spool: Callable[[], SpoolFile], now_ns: int) -> SpoolFile:
         """Have a spool file that may be written to.  Raises NoSpace."""
+        if not self.unsaved:
+            self.unsaved_since_ns = now_ns
+            self.unsaved = True  # first: whoever opens the file now, without our lock, is to share it
         if self.spool is None:
-            self.spool = new_spool()
             self.extents = Extents()
+            self.spool = new_spool()
         elif self.sending:
             self._leave_to_sender(new_spool)
-        if not self.unsaved:
-            self.unsaved = True
-            self.unsaved_since_ns = now_ns
         assert self.spool is not None
         return self.spool
 
@@ -235,7 +235,7 @@ class OpenFile:
 
     # What the tree is told
 
-    def content(self, node: Node) -> Content:
+    def content(self, node: Node, edit: int) -> Content:
         """Return what the node is to hold."""
         assert self.spool is not None
         base = self.base if self.base_size else None
@@ -251,7 +251,7 @@ class OpenFile:
         file_id = base.file_id if base is not None else None
         return Content(
             self.spool.number,
-            held.edit + 1 if held is not None else 1,
+            edit,
             base.version_id if base is not None else None,
             self.base_size if base is not None else 0,
             etag,

@@ -261,11 +261,15 @@ class OpenFiles:
         if node.content is not None:
             return file.saved_number == node.content.spool
         if file.saved_number is not None:
-            return False  # its content was given to another inode
+            # Box has just acknowledged it and we are about to hear; or its content was given to another inode.
+            return not self._is_named_by_any(file.saved_number)
         shown = node.remote.version_id if node.remote is not None else None
         if file.spool is not None:
             return file.uploaded is not None and file.uploaded.version_id == shown
         return file.static is None and file.base is not None and file.base.version_id == shown
+
+    def _is_named_by_any(self, number: int) -> bool:
+        return any(node.content is not None and node.content.spool == number for node in self._tree.pending())
 
     def _for(self, node: Node) -> OpenFile:
         """Make the node's open file the current one.  With the lock held."""
@@ -312,7 +316,7 @@ class OpenFiles:
                     file.unlinked = True
                     file.unsaved = False
                     return
-                content = file.content(node)
+                content = file.content(node, self._tree.new_edit())
                 now = self._tree.clock()
                 change.run(self._tree.records.save_spool, content.spool, file.extents.to_text())
                 file.node = change.put(
@@ -327,12 +331,23 @@ class OpenFiles:
                         error=None,
                     )
                 )
-            with self._uses_lock:
-                self._named.add(content.spool)
-                self._doomed.discard(content.spool)
-            file.saved_number = content.spool
-            file.uploaded = None
-            file.unsaved = False
+                # Within the change: who looks at node and file together must see both before or both after.
+                self._saved(change, file, content.spool)
+                file.unsaved = False
+                change.undo.append(lambda: setattr(file, "unsaved", True))
+
+    def _saved(self, change: Change, file: OpenFile, number: int) -> None:
+        """The node names the file's spool from now on."""
+        before = (file.saved_number, file.uploaded)
+
+        def undo() -> None:
+            file.saved_number, file.uploaded = before
+
+        change.undo.append(undo)
+        file.saved_number, file.uploaded = number, None
+        with self._uses_lock:
+            self._named.add(number)
+            self._doomed.discard(number)
 
     def _owner(self, file: OpenFile) -> Node | None:
         """Return the node that the file's bytes belong to: its own, or that which its content was given to."""
@@ -364,12 +379,8 @@ class OpenFiles:
         assert file.spool is not None
         number = file.spool.number
         change.run(self._tree.records.save_spool, number, file.extents.to_text())
-        with self._uses_lock:
-            self._named.add(number)
-            self._doomed.discard(number)
-        content = file.content(node)
-        file.saved_number = number
-        file.uploaded = None
+        content = file.content(node, self._tree.new_edit())
+        self._saved(change, file, number)
         return replace(node, content=content, size=file.size)
 
     def save_old(self, now_ns: int) -> None:

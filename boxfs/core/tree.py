@@ -75,6 +75,7 @@ class Tree:
         self._listed = 0  # names in _listings
         self._change: Change | None = None  # the one under way
         self._generation = 0
+        self._last_edit = 0
         self._next_ino = 0  # the next count, and where the reserved block ends
         self._reserved_ino = 0
         self._pending: set[Ino] = set()
@@ -100,6 +101,12 @@ class Tree:
     def close(self) -> None:
         with self.lock:
             self.records.close()
+
+    def new_edit(self) -> int:
+        """Return a number for an edit: greater than all before, also those of earlier runs (it follows the clock)."""
+        with self.lock:
+            self._last_edit = max(self._last_edit + 1, self.clock() // 1000)
+            return self._last_edit
 
     # Reading
 
