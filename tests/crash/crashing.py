@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tests.crash.recording import Mark, Recorded
 from tests.crash.restart import Moment, check
 
 PAGE = 4096
+SEED = os.environ.get("BOXFS_CRASH_SEED", "")  # another one leaves other bytes "by chance"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def crash_at(recorded: Recorded, wanted: Chosen, folder: Path) -> tuple[int, lis
                 continue
             crashes += 1
             place = folder / f"{run.name}-{crashes}"
-            lay_out(disk.left(loss, point.following, random.Random(f"{run.name} {at}")), place)
+            lay_out(disk.left(loss, point.following, random.Random(f"{run.name} {at}{SEED}")), place)
             try:
                 check(run, place, point.moment, loss)
             except Exception as error:  # noqa: BLE001 - all that goes wrong is told, with its place

@@ -9,6 +9,7 @@ A fixed choice of the crashes is tried here; all of them with BOXFS_ALL_CRASHES=
 from __future__ import annotations
 
 import os
+import random
 import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.crashing import Chosen, crash_at, points
-from tests.crash.recording import CannotTrace, Recorded, record
+from tests.crash.disk import Disk, Loss, lay_out
+from tests.crash.recording import CannotTrace, Mark, Recorded, record
+from tests.crash.restart import check
 from tests.crash.workloads import WORKLOADS
 
 ALL = bool(os.environ.get("BOXFS_ALL_CRASHES"))
@@ -77,3 +80,20 @@ def test_every_point_is_before_one_call(recordings: dict[str, Recorded]) -> None
         found = points(recorded)
         assert all(a.at <= b.at for a, b in pairwise(found))
         assert sum(point.following is not None for point in found) > 30
+
+
+@pytest.mark.parametrize("missing", ["spool/", "state/state.db-wal"])
+def test_what_is_missing_would_be_noticed(missing: str, recordings: dict[str, Recorded], place: Path) -> None:
+    recorded = recordings["small_files"]
+    synced = next(n for n, operation in enumerate(recorded.run.operations) if operation.synced)
+    point = next(point for point in points(recorded) if point.moment.done >= synced)
+    disk = Disk(recorded.run.base)
+    for step in recorded.steps[: point.at]:
+        if not isinstance(step, Mark):
+            disk.take(step)
+    left = disk.left(Loss.UNSYNCED, None, random.Random(1))
+    lay_out(left, place / "all")
+    check(recorded.run, place / "all", point.moment, Loss.UNSYNCED)
+    lay_out({path: data for path, data in left.items() if not path.startswith(missing)}, place / "less")
+    with pytest.raises(AssertionError, match="fsynced bytes are lost"):
+        check(recorded.run, place / "less", point.moment, Loss.UNSYNCED)
