@@ -114,6 +114,7 @@ class BoxDrive:
         parent_id: ItemId | None = None,
         mtime_ns: int | None = None,
         description: str | None = None,
+        tags: Sequence[str] | None = None,
         etag: Etag | None = None,
     ) -> Item:
         changes: dict[str, Any] = _times(mtime_ns)
@@ -123,6 +124,8 @@ class BoxDrive:
             changes["parent"] = {"id": parent_id}
         if description is not None:
             changes["description"] = description
+        if tags is not None:
+            changes["tags"] = list(tags)
         return wire.item(items.update(self.session, kind, item_id, changes, etag=etag, fields=ITEM_FIELDS))
 
     def delete(self, kind: Kind, item_id: ItemId, *, etag: Etag | None = None, recursive: bool = False) -> None:

@@ -22,7 +22,7 @@ from boxfs.api.http import Timeouts
 from boxfs.api.retry import Backoff
 from boxfs.api.transport import RequestsTransport
 from boxfs.base.config import Options
-from boxfs.base.types import Ino
+from boxfs.base.types import Ino, Item
 from boxfs.cli import logs
 from boxfs.cli.begin import Start, begin
 from boxfs.cli.control import Command
@@ -38,7 +38,7 @@ from boxfs.core.node import Node
 from boxfs.core.options import CoreOptions
 from boxfs.core.outgoing import OpenContents
 from boxfs.core.pinning import Pinning
-from boxfs.core.reading import Reading, ReadingOptions
+from boxfs.core.reading import FileVersion, Reading, ReadingOptions
 from boxfs.core.status import Progress, State
 from boxfs.core.sync import Sync
 from boxfs.core.tree import Tree
@@ -138,6 +138,8 @@ class MountedDrive:
         self._foresee(opened)
         self.files.barrier = self.sync.upload_now
         self.files.is_uploading = self.sync.incoming.memory.busy.__contains__
+        self.files.annotate = self.sync.annotate
+        self.files.is_cached = self._is_cached
         self.files.account_id = self._known.account_id
         self._locks: BoxLocks | None = None
         if options.boxlock and not options.ro:
@@ -146,6 +148,12 @@ class MountedDrive:
             )
         self._session: Session | None = None
         self._served = Served(self)
+
+    def _is_cached(self, item: Item) -> bool:
+        if item.version_id is None or item.size is None:
+            return False
+        version = FileVersion(item.id, item.version_id, item.size, item.sha1)
+        return self.reading.cached_bytes(version) >= item.size
 
     def _foresee(self, opened: contextlib.ExitStack) -> None:
         """What comes before anybody asks: neighbours, walks, pins."""

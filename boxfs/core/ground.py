@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from boxfs.base.errors import Denied, Locked, NotADirectory, NotFound, ReadOnly, RemoteError
-from boxfs.base.types import Attr, Ino, Kind
+from boxfs.base.errors import Denied, Locked, NotADirectory, NotFound, ReadOnly, RemoteError, Unreachable
+from boxfs.base.types import Attr, Ino, Item, Kind
 from boxfs.core import attributes, boxlock
 from boxfs.core.foresight import Foresight
 from boxfs.core.identity import Identities
@@ -35,6 +35,10 @@ class Lists(Protocol):
     def list_folder(self, ino: Ino, *, background: bool = False) -> Node: ...
 
 
+def _nobody_annotates(_ino: Ino, _description: str | None, _tags: Sequence[str] | None) -> None:
+    raise Unreachable("there is nobody to tell Box")
+
+
 class Ground:
     def __init__(self, tree: Tree, spool: Spool, reading: Opens, lists: Lists) -> None:
         # Dependencies
@@ -48,6 +52,10 @@ class Ground:
         self._lists = lists
         # Called with an inode where a program asked to wait until Box has it; raises the upload's error.
         self.barrier: Callable[[Ino], None] = lambda _ino: None
+        # Sets the description, the tags of an inode's item at Box, what is None stays; returns when Box has it.
+        self.annotate: Callable[[Ino, str | None, Sequence[str] | None], None] = _nobody_annotates
+        # Tells whether all bytes of a file's version are in the block cache.
+        self.is_cached: Callable[[Item], bool] = lambda _item: False
         # Hears what programs open and list; None: nothing is done ahead.
         self.foresight: Foresight | None = None
         # Who we are to Box, so that our own locks are told from those of others; None: not known.

@@ -95,9 +95,10 @@ class Remote(Protocol):
         parent_id: ItemId | None = None,
         mtime_ns: int | None = None,
         description: str | None = None,
+        tags: Sequence[str] | None = None,
         etag: Etag | None = None,
     ) -> Item:
-        """Rename, move, set times: what is None stays.  A move is not guarded by `etag` at Box."""
+        """Rename, move, set times, describe: what is None stays.  A move is not guarded by `etag` at Box."""
 
     def delete(self, kind: Kind, item_id: ItemId, *, etag: Etag | None = None, recursive: bool = False) -> None:
         """To the trash.  Raises NotEmpty for a folder with children unless `recursive`."""

@@ -12,11 +12,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from boxfs.base.errors import FsError, QuotaExceeded
+from boxfs.base.errors import FsError, NotFound, QuotaExceeded
 from boxfs.base.types import ROOT_INO, Ino, Kind
 from boxfs.core import attempts
 from boxfs.core.backoff import reason
@@ -55,6 +55,7 @@ class Sync:
         uploads: int = 4,
     ) -> None:
         self._tree = tree
+        self._remote = remote
         self._contents = contents
         self._stopping = False
         self.gateway = Gateway(tree.clock)
@@ -164,6 +165,21 @@ class Sync:
     def _waits_for_room(self, node: Node) -> bool:
         full = self.sending.full_until_ns > self._tree.clock()
         return full and bool(_bytes(node)) and node.ino not in self._busy
+
+    def annotate(self, ino: Ino, description: str | None, tags: Sequence[str] | None) -> None:
+        """Set what people see beside the item at Box, at once; None leaves it.  Raises what Box answers, Unreachable.
+
+        Nothing of it is kept here for later: who sets it hears whether Box has it.
+        """
+        node = self._tree.node(ino)
+        if node is not None and node.remote is None:
+            self.upload_now(ino)
+            node = self._tree.node(ino)
+        if node is None or node.remote is None:
+            raise NotFound("Box does not have it")
+        item = self._remote.update(node.kind, node.remote.id, description=description, tags=tags)
+        with self._tree.change() as change:
+            self.incoming.learn(change, [item])
 
     def retry(self, ino: Ino | None = None) -> int:
         """Try everything that failed again now; return how many."""

@@ -1,9 +1,11 @@
 """Extended attributes: the user's own, kept with the node (and at Box, by policy), and Box's facts as user.box.*.
 
     user.box.id, .type, .sha1, .version, .etag, .url, .shared_link, .lock, .owner, .description, .tags    as Box told
-    user.box.state    clean, dirty, uploading, conflict, or "error: " and the reason
+    user.box.state    clean, cached (clean, and all of its bytes are here), dirty, uploading, conflict, or "error: " and
+                      the reason
 
-Box's facts cannot be set here.  Other name spaces than user. are not supported (fuse-notes.md, section 3e: being
+description and tags (words between commas) can be set, which is a call to Box that the program waits for; the other
+facts cannot.  Other name spaces than user. are not supported (fuse-notes.md, section 3e: being
 asked for security.capability at every write is what costs).
 """
 
@@ -50,6 +52,9 @@ _FACTS: dict[str, Callable[[Item], object]] = {
 }
 
 
+_WRITABLE = (BOX + "description", BOX + "tags")
+
+
 class Xattrs(FileIo):
     def getxattr(self, ino: Ino, name: str) -> bytes:
         self._refuse_others(name)
@@ -71,6 +76,9 @@ class Xattrs(FileIo):
 
     def setxattr(self, ino: Ino, name: str, value: bytes, flags: int) -> None:
         self._refuse_others(name)
+        if name in _WRITABLE:
+            self._annotate(ino, name, value, flags)
+            return
         self._refuse_facts(name)
         if len(name) == len(PREFIX):
             raise InvalidArgument("an attribute needs a name")
@@ -86,12 +94,32 @@ class Xattrs(FileIo):
 
     def removexattr(self, ino: Ino, name: str) -> None:
         self._refuse_others(name)
+        if name in _WRITABLE:
+            self._annotate(ino, name, b"", XATTR_REPLACE)
+            return
         self._refuse_facts(name)
         node = self._node(ino)
         self._may_write(node)
         if name not in node.xattrs:
             raise NoAttribute(f"no attribute {name}")
         self._put_xattrs(ino, {name: None})
+
+    def _annotate(self, ino: Ino, name: str, value: bytes, flags: int) -> None:
+        node = self._node(ino)
+        self._may_rename(node)
+        there = self._fact(node, name.removeprefix(BOX)) is not None
+        if flags & XATTR_CREATE and there:
+            raise NameTaken(f"{name} is there already")
+        if flags & XATTR_REPLACE and not there:
+            raise NoAttribute(f"no attribute {name}")
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            raise InvalidArgument(f"{name} is text in UTF-8") from None
+        if name == BOX + "description":
+            self.annotate(ino, text, None)
+        else:
+            self.annotate(ino, None, [tag.strip() for tag in text.split(",") if tag.strip()])
 
     def _put_xattrs(self, ino: Ino, changes: dict[str, str | None]) -> None:
         def changed(node: Node, now_ns: int) -> Node:
@@ -125,4 +153,4 @@ class Xattrs(FileIo):
         file = self.files.live(node.ino)
         if self.tree.is_pending(node.ino) or (file is not None and file.unsaved):
             return "conflict" if node.conflict_of is not None else "dirty"
-        return "clean"
+        return "cached" if node.remote is not None and not node.is_folder and self.is_cached(node.remote) else "clean"

@@ -69,6 +69,7 @@ class Drive:
         self.fs = FileSystem(self.tree, self.spool, reading or self.reading, lists, self.remote.account)
         self.sync = Sync(self.tree, self.remote, OpenContents(self.fs.files))
         self.sync.hearing._gap_s = 0.0
+        self.fs.annotate = self.sync.annotate
         self.fs.is_uploading = self.sync.incoming.memory.busy.__contains__
         self.incoming = lists.incoming = self.sync.incoming
         # No call to Box may be made with a lock of the tree held.

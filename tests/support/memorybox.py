@@ -39,6 +39,8 @@ class Held:
     mtime_ns: int = START_NS
     properties: dict[str, str] = field(default_factory=dict)
     url: str | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -110,6 +112,8 @@ class MemoryBox:
             can_rename=True,
             can_delete=True,
             properties=dict(held.properties),
+            description=held.description,
+            tags=held.tags,
         )
 
     def walk(self, folder_id: ItemId = ROOT_FOLDER, path: str = "") -> Iterator[tuple[str, Held]]:

@@ -218,10 +218,13 @@ class MemoryRemote:
         parent_id: ItemId | None = None,
         mtime_ns: int | None = None,
         description: str | None = None,
+        tags: Sequence[str] | None = None,
         etag: Etag | None = None,
     ) -> Item:
         with self._call("update", item_id, name, parent_id, mtime_ns) as box:
             held = box.find(kind, item_id)
+            held.description = held.description if description is None else description
+            held.tags = held.tags if tags is None else tuple(tags)
             return box.item(box.change(held, name=name, parent_id=parent_id, mtime_ns=mtime_ns, etag=etag))
 
     def delete(self, kind: Kind, item_id: ItemId, *, etag: Etag | None = None, recursive: bool = False) -> None:

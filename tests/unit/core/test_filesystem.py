@@ -15,6 +15,7 @@ from boxfs.base.errors import (
     InvalidArgument,
     IsADirectory,
     NameTaken,
+    NoAttribute,
     NotADirectory,
     NotEmpty,
     NotFound,
@@ -619,6 +620,23 @@ def test_extended_attributes_and_the_facts_of_box(drive: Drive) -> None:
             fs.getxattr(ino, name)
         assert caught.value.errno == number
     assert fs.getxattr(ino, "user.box.state") == b"clean"
+
+
+def test_description_and_tags_are_set_at_box_at_once(drive: Drive) -> None:
+    on_box(drive.remote, "f", b"x")
+    ino = drive.ino("f")
+    drive.fs.setxattr(ino, "user.box.description", "für alle".encode(), 0)
+    drive.fs.setxattr(ino, "user.box.tags", b"red, blue", 0)
+    held = drive.remote.box.at("f")
+    assert (held.description, held.tags) == ("für alle", ("red", "blue"))
+    assert drive.fs.getxattr(ino, "user.box.tags") == b"red,blue"
+    with pytest.raises(NameTaken):
+        drive.fs.setxattr(ino, "user.box.tags", b"green", 1)
+    drive.fs.removexattr(ino, "user.box.description")
+    with pytest.raises(NoAttribute):
+        drive.fs.removexattr(ino, "user.box.description")
+    assert drive.remote.box.at("f").description == ""
+    assert drive.fs.getxattr(ino, "user.box.state") == b"clean"
 
 
 def test_a_web_link_reads_as_a_shortcut(drive: Drive) -> None:
