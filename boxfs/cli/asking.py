@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from boxfs.base.units import format_seconds, format_size
-from boxfs.cli import control, mounts
+from boxfs.cli import completing, control, mounts
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.progress import StatusLine
 from boxfs.cli.sync import mount_of_argument
@@ -24,7 +24,7 @@ def _ask(path: str, command: str, *, timeout_s: float | None = 60.0, **args: Any
 
 
 @click.command("why", short_help="Everything that is known of one file or folder.")
-@click.argument("path")
+@click.argument("path", shell_complete=completing.file)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def why(path: str, as_json: bool) -> int:
     """Show what the mount knows of PATH: what is cached, what is pending, what comes next, what Box last told."""
@@ -39,7 +39,8 @@ def why(path: str, as_json: bool) -> int:
 
 def describe(told: dict[str, Any], now: float) -> list[str]:
     """Return the lines that a person reads of `why`'s answer."""
-    lines = [f"{told['path'] or '/'}: {told['kind']}, {format_size(told['size'])}, inode {told['inode']}"]
+    size = "" if told["kind"] == "folder" else f", {format_size(told['size'])}"
+    lines = [f"{told['path'] or '/'}: {told['kind']}{size}, inode {told['inode']}"]
     pending, box, network = told["pending"], told.get("box"), told["network"]
     if pending is None:
         lines.append("  as Box has it; nothing is pending")
@@ -55,7 +56,9 @@ def describe(told: dict[str, Any], now: float) -> list[str]:
         lines.append("  Box has never had it")
     else:
         version = f", version {box['version']}" if box["version"] else ""
-        lines.append(f"  at Box: {box['name']!r}, id {box['id']}, etag {box['etag']}{version}")
+        known = [f"{box['name']!r}"] if box["name"] else []  # the account's root folder has neither name nor etag
+        known += [f"id {box['id']}"] + ([f"etag {box['etag']}"] if box["etag"] is not None else [])
+        lines.append(f"  at Box: {', '.join(known)}{version}")
         denied = [what for what in ("download", "upload") if box[f"can_{what}"] is False]
         if denied:
             lines.append(f"  your role there does not allow: {', '.join(denied)}")
@@ -73,7 +76,7 @@ def describe(told: dict[str, Any], now: float) -> list[str]:
 
 
 @click.command("retry", short_help="Try now what could not be sent.")
-@click.argument("path", required=False)
+@click.argument("path", required=False, shell_complete=completing.file)
 def retry(path: str | None) -> int:
     """Try everything that failed (below PATH) again now, instead of when its time comes."""
     for running, inside in mount_of_argument(path):
@@ -83,7 +86,7 @@ def retry(path: str | None) -> int:
 
 
 @click.command("rescue", short_help="Copy out what Box has not got.")
-@click.argument("mountpoint")
+@click.argument("mountpoint", shell_complete=completing.mountpoint)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def rescue(mountpoint: str, folder: Path) -> int:
     """Copy every content of the mount at MOUNTPOINT that Box has not got yet to FOLDER, under its path."""
@@ -96,7 +99,7 @@ def rescue(mountpoint: str, folder: Path) -> int:
 
 
 @click.command("pin", short_help="Keep a file or folder on this machine.")
-@click.argument("path")
+@click.argument("path", shell_complete=completing.file)
 def pin(path: str) -> int:
     """Fetch everything below PATH, and never drop it for room."""
     line = StatusLine()
@@ -116,7 +119,7 @@ def pin(path: str) -> int:
 
 
 @click.command("unpin", short_help="Undo pin.")
-@click.argument("path")
+@click.argument("path", shell_complete=completing.file)
 def unpin(path: str) -> int:
     """Let what is below PATH be dropped again when the cache is full."""
     click.echo(f"unpinned {_ask(path, 'unpin', timeout_s=None)['files']} files")
@@ -124,7 +127,7 @@ def unpin(path: str) -> int:
 
 
 @click.command("evict", short_help="Drop cached contents now.")
-@click.argument("path")
+@click.argument("path", shell_complete=completing.file)
 def evict(path: str) -> int:
     """Drop the cached contents of what is below PATH; what Box has not got stays."""
     told = _ask(path, "evict", timeout_s=None)
@@ -138,7 +141,7 @@ def cache() -> None:
 
 
 @cache.command("clear")
-@click.argument("mountpoint", required=False)
+@click.argument("mountpoint", required=False, shell_complete=completing.mountpoint)
 def clear(mountpoint: str | None) -> int:
     """Drop all cached contents of the mount at MOUNTPOINT (of all mounts); what Box has not got stays."""
     for running, _ in mount_of_argument(mountpoint):

@@ -90,7 +90,10 @@ def parts() -> Iterator[tuple[str, str]]:
         except OSError as error:
             results.append({"what": check.__name__, "told": str(error)})
     yield "doctor.json", json.dumps(results, indent=1)
-    yield "mounts.txt", "\n".join(str(one) for one in kernel_mounts() if one.kind.startswith("fuse"))
+    yield (
+        "mounts.txt",
+        "".join(f"{one.source} {one.path} {one.kind}\n" for one in kernel_mounts() if one.kind.startswith("fuse")),
+    )
     for number, running in enumerate(mounts.running_mounts()):
         yield f"mount{number}/status.json", json.dumps(ask(running), indent=1)
         log_path = logs.log_path(Path(running.cache_dir))

@@ -7,7 +7,7 @@ import json
 import click
 
 from boxfs.base.config import Settings, table
-from boxfs.cli import places, settings
+from boxfs.cli import completing, places, settings
 from boxfs.cli.exits import Exit
 from boxfs.cli.remote import DEFAULT_ACCOUNT, parse_remote
 
@@ -21,7 +21,7 @@ def told(found: Settings) -> list[dict[str, str]]:
 
 
 @click.command("config", short_help="Every option, its value, and where that came from.")
-@click.argument("mountpoint", required=False)
+@click.argument("mountpoint", required=False, shell_complete=completing.folder)
 @click.option("-o", "--options", "words", multiple=True, metavar="LIST", help="Options as for boxfs mount.")
 @click.option("--changed", is_flag=True, help="Only what is not the default.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from boxfs.cli import mounts, places
+from boxfs.cli import completing, mounts, places
 from boxfs.cli.emulator import MISSING
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.preflight import check_fuse, check_mountpoint
@@ -39,7 +39,7 @@ Ctrl-C here sends what is pending and ends it; starting it again finds everythin
 
 
 @click.command("demo", short_help="A Box of your own, on this machine, mounted to try boxfs on.")
-@click.argument("mountpoint", default="./box")
+@click.argument("mountpoint", default="./box", shell_complete=completing.folder)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Keeps the server's files and the mount's state.")
 def command(mountpoint: str, data_dir: Path | None) -> int:
     """Mount a local Box server with sample content at MOUNTPOINT (./box) and stay; Ctrl-C ends it."""

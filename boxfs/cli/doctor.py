@@ -9,7 +9,7 @@ import click
 
 from boxfs.base.config import build
 from boxfs.base.option import OptionError
-from boxfs.cli import checks, settings
+from boxfs.cli import checks, completing, settings
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.remote import DEFAULT_ACCOUNT
 
@@ -17,7 +17,7 @@ _MARKS = {True: "ok  ", False: "BAD ", None: "note"}
 
 
 @click.command("doctor", short_help="Look for what keeps a mount from working.")
-@click.argument("account", default=DEFAULT_ACCOUNT)
+@click.argument("account", default=DEFAULT_ACCOUNT, shell_complete=completing.account)
 @click.option("-o", "--options", "words", multiple=True, metavar="LIST", help="Options as for boxfs mount.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def command(account: str, words: tuple[str, ...], as_json: bool) -> int:

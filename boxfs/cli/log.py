@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from boxfs.cli import logs, mounts, places
+from boxfs.cli import completing, logs, mounts, places
 from boxfs.cli.exits import CliError, Exit
 
 
@@ -26,7 +26,7 @@ def log_of(mountpoint: str | None) -> Path:
 
 
 @click.command("log", short_help="The log of a mount.")
-@click.argument("mountpoint", required=False)
+@click.argument("mountpoint", required=False, shell_complete=completing.mountpoint)
 @click.option("-n", "--lines", default=50, show_default=True, help="How many of the last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it grows.")
 def command(mountpoint: str | None, lines: int, follow: bool) -> int:

@@ -17,7 +17,7 @@ from boxfs.api.drive import BoxDrive
 from boxfs.api.server_auth import JwtConfig
 from boxfs.api.session import Session
 from boxfs.base.errors import FsError, Unreachable
-from boxfs.cli import accounts, settings
+from boxfs.cli import accounts, completing, settings
 from boxfs.cli.accounts import Account
 from boxfs.cli.credentials import auth_for
 from boxfs.cli.exits import CliError, Exit
@@ -30,7 +30,7 @@ _LOGIN_TIMEOUT_S = 600.0
 
 
 @click.command("login", short_help="Log in to a Box account.")
-@click.argument("account", default=DEFAULT_ACCOUNT)
+@click.argument("account", default=DEFAULT_ACCOUNT, shell_complete=completing.account)
 @click.option("--client-id", envvar="BOXFS_CLIENT_ID", help="Of your application in Box's developer console.")
 @click.option("--client-secret-file", type=click.Path(path_type=Path, dir_okay=False), help="A file with its secret "
               "(else BOXFS_CLIENT_SECRET, else asked for).")  # fmt: skip
@@ -161,7 +161,7 @@ def _in_the_browser(account: Account, redirect_uri: str, no_browser: bool, paste
 
 
 @click.command("logout", short_help="End a login and forget it.")
-@click.argument("account", default=DEFAULT_ACCOUNT)
+@click.argument("account", default=DEFAULT_ACCOUNT, shell_complete=completing.account)
 def logout(account: str) -> int:
     """Revoke the tokens of ACCOUNT at Box, and remove it and its secrets from this machine."""
     name = account.partition(":")[0]
@@ -183,7 +183,7 @@ def logout(account: str) -> int:
 
 
 @click.command("whoami", short_help="Whose account it is.")
-@click.argument("account", default=DEFAULT_ACCOUNT)
+@click.argument("account", default=DEFAULT_ACCOUNT, shell_complete=completing.account)
 def whoami(account: str) -> int:
     """Ask Box who ACCOUNT is."""
     name = account.partition(":")[0]

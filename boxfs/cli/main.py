@@ -5,6 +5,7 @@ Commands live in one file each and are imported when they are called, so `boxfs 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -87,6 +88,10 @@ def fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
+# What a read-only home, a full disk or another's folder answers: the machine's state, no defect of ours.
+_MACHINES = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
+
+
 def run(args: list[str], prog: str = "boxfs") -> int:
     """Run a command line; return its exit code.  Raises CliError with the line that a person is to see.
 
@@ -107,6 +112,10 @@ def run(args: list[str], prog: str = "boxfs") -> int:
         raise CliError(str(error), Exit.USAGE) from None
     except FsError as error:
         raise CliError(str(error) or type(error).__name__, exit_code_of(error)) from error
+    except OSError as error:
+        if error.errno not in _MACHINES or error.filename is None:
+            raise
+        raise CliError(f"{os.fsdecode(error.filename)}: {error.strerror}", Exit.CANNOT_CREATE) from error
     return result if isinstance(result, int) else 0
 
 

@@ -46,6 +46,8 @@ def _roff(text: str) -> str:
     """Quote text for roff: backslash, hyphen, and what would be a request at the start of a line."""
     text = " ".join(text.split()).replace("\\", "\\e").replace("-", "\\-")
     text = re.sub(r"`([^`]*)`", r"\\fB\1\\fR", text)
+    text = text.replace("…", "...")  # terminals of the C locale have no such sign
+    text = re.sub(r"[^\x00-\x7f]", lambda found: f"\\[u{ord(found[0]):04X}]", text)
     return f"\\&{text}" if text[:1] in (".", "'") else text
 
 

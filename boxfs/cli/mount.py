@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from boxfs.base.config import GROUPS, Options, Settings, table
-from boxfs.cli import background, places, settings
+from boxfs.cli import background, completing, places, settings
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.remote import RemoteName, parse_remote
 
@@ -92,15 +92,23 @@ def _table_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     for info in reversed(list(table().values())):
         if info.flag is not None:
             function = click.option(
-                info.flag, info.name, metavar=info.spelled.partition("=")[2] or None, help=info.help.split(".")[0]
+                info.flag, info.name, metavar=info.spelled.partition("=")[2] or None, help=info.help.split(". ")[0]
             )(function)
     return function
 
 
 @click.command("mount", cls=_MountCommand, short_help="Mount a Box folder.")
-@click.argument("remote")
-@click.argument("mountpoint", required=False)
-@click.option("-o", "--options", "words", multiple=True, metavar="LIST", help="Mount options, separated by commas.")
+@click.argument("remote", shell_complete=completing.remote)
+@click.argument("mountpoint", required=False, shell_complete=completing.folder)
+@click.option(
+    "-o",
+    "--options",
+    "words",
+    multiple=True,
+    metavar="LIST",
+    help="Mount options, separated by commas.",
+    shell_complete=completing.options,
+)
 @click.option("-f", "--foreground", is_flag=True, help="Stay; log to stderr.")
 @click.option("-r", "--read-only", is_flag=True, help="The same as -o ro.")
 @_table_flags

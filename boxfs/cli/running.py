@@ -114,7 +114,7 @@ class MountProcess:
         self._started = time.time()
         self._signals = 0
         self._hurry = threading.Event()  # a second signal, or `boxfs umount --no-wait`: do not drain any longer
-        self._patience_s = request.options.drain_timeout  # what is left of it for the end
+        self._drained = False  # `boxfs umount` has waited for uploads: the end does not do so again
 
         commands: dict[str, Command] = {"status": self._status, "sync": self._sync, "stop": self._stop}
         socket = mounts.socket_path(request.mountpoint)
@@ -208,7 +208,7 @@ class MountProcess:
 
     def _drain_at_end(self) -> None:
         self._systemd.stopping("sending what is pending")
-        timeout_s = 0.0 if self._hurry.is_set() else self._patience_s
+        timeout_s = 0.0 if self._hurry.is_set() or self._drained else self._request.options.drain_timeout
         self._systemd.extend(timeout_s + 30)
         said = ""
 
@@ -241,13 +241,13 @@ class MountProcess:
         else:
             left = self._drive.status().get("pending", {})
         if left.get("items"):
-            self._patience_s = 0.0  # it was waited for, and whoever asked is told what is left
+            self._drained = True  # and whoever asked is told what is left
         if args.get("lazy"):
             self._drive.detach()
             return {"pending": left}
         refused = mounts.unmount(self._request.mountpoint)
         if refused is not None:
-            self._patience_s = self._request.options.drain_timeout
+            self._drained = False
             raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
         return {"pending": left}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from boxfs.cli import completing
 from boxfs.cli.exits import CliError, Exit
 
 UNIT = "boxfs@.service"
@@ -59,7 +60,7 @@ def _systemctl(*arguments: str) -> None:
 
 
 @command.command("install")
-@click.argument("account", default="box")
+@click.argument("account", default="box", shell_complete=completing.account)
 @click.option("--no-start", is_flag=True, help="Write and enable it; it starts at the next login.")
 @click.option("--write-only", is_flag=True, help="Write the unit, and leave systemd alone.")
 def install(account: str, no_start: bool, write_only: bool) -> int:
@@ -79,7 +80,7 @@ def install(account: str, no_start: bool, write_only: bool) -> int:
 
 
 @command.command("remove")
-@click.argument("account", default="box")
+@click.argument("account", default="box", shell_complete=completing.account)
 def remove(account: str) -> int:
     """Stop and disable the unit of ACCOUNT; what is pending is sent first."""
     _systemctl("disable", "--now", f"boxfs@{account}.service")

@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from boxfs.base.units import format_seconds, format_size
-from boxfs.cli import control, mounts
+from boxfs.cli import completing, control, mounts
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.progress import uploads_left
 
 
 @click.command("status", short_help="What every mount is doing.")
-@click.argument("path", required=False)
+@click.argument("path", required=False, shell_complete=completing.file)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def command(path: str | None, as_json: bool) -> int:
     """Show every mount; of PATH, a mount or a file in one, that one alone."""

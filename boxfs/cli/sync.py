@@ -10,7 +10,7 @@ import click
 
 from boxfs.base.option import OptionError
 from boxfs.base.units import parse_seconds
-from boxfs.cli import control, mounts, places
+from boxfs.cli import completing, control, mounts, places
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.progress import StatusLine, uploads_left
 
@@ -30,7 +30,7 @@ def mount_of_argument(path: str | None) -> list[tuple[mounts.Running, str]]:
 
 
 @click.command("sync", short_help="Wait until everything is at Box.")
-@click.argument("path", required=False)
+@click.argument("path", required=False, shell_complete=completing.file)
 @click.option("-t", "--timeout", metavar="SECONDS", help="Give up after that time (else: never).")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(path: str | None, timeout: str | None, quiet: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -87,11 +88,18 @@ def _calls(calls: Mapping[str, Any]) -> str:
 
 @click.command("top", short_help="Every mount, live.")
 @click.option("-i", "--interval", default=1.0, show_default=True, help="Seconds between two looks.")
-@click.option("-n", "--count", type=int, help="End after so many looks.")
-def command(interval: float, count: int | None) -> int:
+@click.option("-n", "--count", type=int, help="End after so many looks (not a terminal: one).")
+@click.option("--json", "as_json", is_flag=True, help="For programs: a line of JSON for each look.")
+def command(interval: float, count: int | None, as_json: bool) -> int:
     """Show what every mount does, live, until Ctrl-C."""
     console = Console()
     rates = Rates()
+    if as_json:
+        for number in range(count or 1):
+            if number:
+                time.sleep(interval)
+            click.echo(json.dumps({"time": time.time(), "mounts": [ask(one) for one in mounts.running_mounts()]}))
+        return Exit.OK
 
     def look() -> Group:
         return view([ask(one) for one in mounts.running_mounts()], rates, time.time())

@@ -12,7 +12,7 @@ import click
 
 from boxfs.base.option import OptionError
 from boxfs.base.units import parse_seconds
-from boxfs.cli import control, mounts, places
+from boxfs.cli import completing, control, mounts, places
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.progress import StatusLine, uploads_left
 from boxfs.fuse import mountpoint as mountpoint_table
@@ -22,7 +22,7 @@ _EXIT_TIMEOUT_S = 60.0
 
 
 @click.command("umount", short_help="Wait for the uploads, then unmount.")
-@click.argument("mountpoint")
+@click.argument("mountpoint", shell_complete=completing.mountpoint)
 @click.option("-t", "--timeout", metavar="SECONDS", help="How long to wait for uploads (else: drain_timeout).")
 @click.option("-n", "--no-wait", is_flag=True, help="Do not wait for uploads; the next mount sends them.")
 @click.option(

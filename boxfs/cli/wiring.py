@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -238,6 +239,10 @@ class MountedDrive:
         logs.set_level(request.options.log_level)
         self.blocks.set_limit(request.options.cache_size)
         self.reading.set_downloads(request.options.downloads)
+        self.sync.set_uploads(request.options.uploads)
+        wanted = core_options(request.options)
+        # Only what may change: another umask, say, would contradict what the kernel has cached.
+        self.tree.options = replace(self.tree.options, fsync=wanted.fsync, sync_on_close=wanted.sync_on_close)
         if not self.sync.gateway.state.online:
             self.sync.gateway.retry()  # a new token, perhaps: do not wait for the next attempt's time
 

@@ -43,7 +43,6 @@ class Ground:
     def __init__(self, tree: Tree, spool: Spool, reading: Opens, lists: Lists) -> None:
         # Dependencies
         self.tree = tree
-        self.options: CoreOptions = tree.options
         self.files = OpenFiles(tree, spool, reading)
         # Tells whether a call to Box about the inode is under way; set by who makes the calls.
         self.is_uploading: Callable[[Ino], bool] = lambda _ino: False
@@ -62,6 +61,11 @@ class Ground:
         self.account_id: str | None = None
         # Mutable state
         self._ask_after = 0.0  # monotonic; a float is written and read at once
+
+    @property
+    def options(self) -> CoreOptions:
+        """The tree's: some change while the mount runs."""
+        return self.tree.options
 
     # Nodes
 

@@ -38,16 +38,35 @@ class Lane:
     """A queue of calls and the threads that make them."""
 
     def __init__(self, name: str, threads: int, make: Callable[[Call], None]) -> None:
+        self._name = name
         self._make = make
         self._ready = threading.Condition()
-        self._queue: deque[Call] = deque()  # guarded by _ready
-        self._stopping = False  # guarded by _ready
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"boxfs-{name}-{n}", daemon=True) for n in range(threads)
-        ]
+        # Guarded by _ready
+        self._queue: deque[Call] = deque()
+        self._wanted = threads
+        self._running = 0  # threads; more than _wanted: those that are free next end
+        self._started = self._stopping = False
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        for thread in self._threads:
+        with self._ready:
+            self._started = True
+            self._fill_locked()
+
+    def resize(self, threads: int) -> None:
+        """So many threads from now on; calls under way are not disturbed, so fewer may take until they end."""
+        with self._ready:
+            self._wanted = threads
+            if self._started and not self._stopping:
+                self._fill_locked()
+            self._ready.notify_all()
+
+    def _fill_locked(self) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        while self._running < self._wanted:
+            thread = threading.Thread(target=self._loop, name=f"boxfs-{self._name}-{self._running}", daemon=True)
+            self._running += 1
+            self._threads.append(thread)
             thread.start()
 
     def put(self, call: Call) -> None:
@@ -76,17 +95,19 @@ class Lane:
         return left
 
     def join(self, until: float) -> bool:
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        with self._ready:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def _loop(self) -> None:
         while True:
             with self._ready:
-                while not self._queue and not self._stopping:
+                while not self._queue and not self._stopping and self._running <= self._wanted:
                     self._ready.wait()
-                if self._stopping:
+                if self._stopping or self._running > self._wanted:
+                    self._running -= 1
                     return
                 call = self._queue.popleft()
             self._make(call)
@@ -138,6 +159,10 @@ class Pushing:
             self._thread.join(max(0.0, until - time.monotonic()))
         lanes = [lane.join(until) for lane in (self._uploads, self._quick)]
         return all(lanes) and not self._thread.is_alive()
+
+    def set_uploads(self, uploads: int) -> None:
+        """How many uploads are under way at once, from now on."""
+        self._uploads.resize(uploads)
 
     # What others ask
     def wake(self) -> None:

@@ -93,6 +93,10 @@ class Sync:
         pushed = self.pushing.join(until)
         return self.hearing.join(max(0.0, until - time.monotonic())) and pushed
 
+    def set_uploads(self, uploads: int) -> None:
+        """How many uploads are under way at once, from now on."""
+        self.pushing.set_uploads(uploads)
+
     # Barrier
     def barrier(
         self,

@@ -33,9 +33,9 @@ class Workers:
     def __init__(self, name: str, *, background: int, most: int) -> None:
         """background: jobs at once that nobody waits for (LARGE times as many if small); most: threads in all."""
         self._name = name
-        self._most = max(most, background * LARGE + 1)
         self._ready = threading.Condition()
         # guarded by _ready
+        self._most = max(most, background * LARGE + 1)  # threads
         self._background = background * LARGE  # in weights of jobs
         self._urgent: deque[Job] = deque()
         self._later: deque[Job] = deque()
@@ -60,16 +60,26 @@ class Workers:
                 self._idle -= 1  # here, not where it wakes: the next job must not count on the same thread
                 self._ready.notify()
             elif len(self._threads) < self._most and (urgent or self._running_later < self._background):
-                thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._hire_locked()
             return True
 
+    def _hire_locked(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"{self._name}-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def set_background(self, background: int) -> None:
+        """Let so many jobs run at once that nobody waits for, from now on, those that wait already among them."""
         with self._ready:
+            if self._closed:
+                return
             self._background = background * LARGE
+            self._most = max(self._most, background * LARGE + 1)
+            waiting = max(0, len(self._later) - self._idle)
             self._idle = 0
             self._ready.notify_all()
+            for _ in range(min(waiting, self._background, self._most - len(self._threads))):
+                self._hire_locked()
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Drop what has not begun, and wait a little for what runs (its owner makes it end)."""

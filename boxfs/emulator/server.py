@@ -70,6 +70,7 @@ def serve(
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
+        date_header=False,  # the wire says what time it is, by the clock of the knobs
         backlog=1024,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,

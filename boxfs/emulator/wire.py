@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from email.utils import formatdate
 from typing import Any
 
 from boxfs.emulator.faults import Fault, FaultPlan, error_body
@@ -210,6 +211,8 @@ class _Exchange:
             return
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            now = formatdate(time.time() + self.wire.settings.clock_offset_s, usegmt=True)
+            message = {**message, "headers": [*message["headers"], (b"date", now.encode())]}
             self.declared = next((int(v) for k, v in message["headers"] if k.lower() == b"content-length"), None)
             await self._send(message)
             return

@@ -86,3 +86,28 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     )
     ours = [line for line in done.stderr.splitlines() if "boxfs" in line or "mnt-team" in line]
     assert ours == []
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("boxfs mount -o ro,allow_o", "ro,allow_other"),
+        ("boxfs mount -o fsync=b", "fsync=box"),
+        ("boxfs mount wo", "work:"),
+        ("boxfs whoami wo", "work"),
+        ("boxfs umount /m", "dir,/m"),
+    ],
+)
+def test_a_shell_completes_what_an_argument_can_be(tmp_path: Path, words: str, offered: str) -> None:
+    (tmp_path / "accounts").mkdir()
+    (tmp_path / "accounts" / "work.json").write_text("{}")
+    environ = {
+        **os.environ,
+        "BOXFS_CONFIG": str(tmp_path / "config.toml"),
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "_BOXFS_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run([sys.executable, "-m", "boxfs"], env=environ, capture_output=True, text=True, check=False)
+    assert offered in [line.removeprefix("plain,") for line in done.stdout.splitlines()], done.stderr

@@ -43,3 +43,13 @@ def test_after_close_nothing_is_taken() -> None:
     workers = Workers("test", background=1, most=2)
     workers.close()
     assert not workers.submit(Job(lambda: None), urgent=True)
+
+
+def test_more_at_once_holds_for_jobs_that_wait_already() -> None:
+    workers = Workers("test", background=1, most=2)
+    together = threading.Barrier(9)
+    for _ in range(8):
+        workers.submit(Job(lambda: together.wait(60)), urgent=False)
+    workers.set_background(8)
+    together.wait(60)
+    workers.close()
