@@ -15,6 +15,7 @@ from dataclasses import replace
 from boxfs.base.errors import NotADirectory, NotFound, Unreachable
 from boxfs.base.flight import SingleFlight
 from boxfs.base.types import ROOT_INO, Event, EventKind, Ino, Item, Kind
+from boxfs.core.backoff import SECOND
 from boxfs.core.memory import Key, Memory
 from boxfs.core.merge import Merge
 from boxfs.core.node import Node
@@ -23,6 +24,8 @@ from boxfs.core.tree import Change, Tree
 
 log = logging.getLogger(__name__)
 
+# Events come in no strict order, but seldom so far behind the latest one.
+LATE_NS = 120 * SECOND
 ASK_AT_MOST = 200  # questions about strays in one go; what is left is asked the next time
 
 
@@ -114,13 +117,29 @@ class Incoming:
                 if event.kind is EventKind.COLLABORATION:
                     merge.mark_stale(ROOT_INO, f"collaboration changed ({event.box_type})")
                 if event.item is not None and event.kind is not EventKind.OTHER:
-                    items.append(event.item)
+                    if self._is_late(event):
+                        self.memory.strays[event.item.key] = None
+                    else:
+                        items.append(event.item)
                 elif event.item is None and event.kind in (EventKind.CHANGED, EventKind.TRASHED):
                     self._all_stale(change, f"an event named no item ({event.box_type})")
             merge.learn(items)
             self._store(change, position)
         with self._tree.lock:
             self.memory.seen(event.id for event in events)
+            self.memory.latest_event_ns = max(
+                [self.memory.latest_event_ns, *(event.created_ns or 0 for event in events)]
+            )
+
+    def _is_late(self, event: Event) -> bool:
+        """Tell whether an old event shows what we do not know (any more): Box is to be asked whether it lives."""
+        item, created_ns = event.item, event.created_ns
+        if item is None or item.trashed or created_ns is None:
+            return False
+        if created_ns >= self.memory.latest_event_ns - LATE_NS:
+            return False
+        known, folder = self._tree.by_item(*item.key), item.parent_id
+        return known is None and folder is not None and self._tree.by_item(Kind.FOLDER, folder) is not None
 
     def lost(self, position: int, why: str) -> None:
         with self._tree.change() as change:

@@ -44,6 +44,7 @@ class Memory:
         self._deferred: dict[Ino, dict[Key, Item]] = {}
         self._listings: list[ListingUnderWay] = []
         self._buried: OrderedDict[Key, int] = OrderedDict()
+        self.latest_event_ns = 0  # when the latest event that was read had happened, by Box's clock
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     # Calls of ours

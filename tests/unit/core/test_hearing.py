@@ -241,3 +241,22 @@ def test_news_that_cannot_be_stored_are_read_again(
     known.hear()
     assert known.node("c").parent == ROOT_INO
     known.close()
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_late_event_of_something_unknown_is_asked_about(known: Machine, remote: MemoryRemote, alive: bool) -> None:
+    with remote.someone() as box:
+        held = box.create(Kind.FILE, ROOT_FOLDER, "c", b"c")
+        item = box.item(held)
+        if not alive:
+            box.delete(held)
+    now = known.clock()
+    incoming, position = known.sync.incoming, remote.box.position
+    incoming.heard([Event("new", EventKind.OTHER, "ITEM_DOWNLOAD", None, created_ns=now)], position)
+    late = Event("late", EventKind.CHANGED, "ITEM_UPLOAD", item, created_ns=now - 3600 * SECOND)
+    incoming.heard([late], position)
+    assert not known.has("c")
+    incoming.settle_strays()
+    assert known.has("c") is alive
+    assert remote.counts() == {"item": 1}
+    known.close()
