@@ -12,23 +12,23 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import logging
+import mmap
 import threading
 import time
 from collections.abc import Callable
-from ctypes import CFUNCTYPE, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, c_char, c_int, c_uint32, c_uint64, c_void_p
 from typing import Any
 
 from boxfs.base.errors import FsError, NotFound
 from boxfs.base.types import Attr, HandleNo, Ino
 from boxfs.core.interface import Caller
+from boxfs.fuse.defects import Defects
 from boxfs.fuse.invalidation import SeenNames
 from boxfs.fuse.layout import StatLayout, statvfs, time_ns
 from boxfs.fuse.library import Library
 from boxfs.fuse.operations import RENAME_EXCHANGE, Operations
 from boxfs.fuse.options import MountOptions
-
-log = logging.getLogger(__name__)
+from boxfs.fuse.table import ARGUMENTS, OF_A_NAME, XATTR_REQUESTS, ForgetOne, LowlevelOps
 
 _READ_BUFFER = 1 << 20  # max_pages of the kernel, 256, times 4 KiB
 _PYBUF_READ = 0x100
@@ -47,100 +47,17 @@ _SET_MODE, _SET_UID, _SET_GID, _SET_SIZE, _SET_ATIME, _SET_MTIME = 1, 2, 4, 8, 1
 _SET_ATIME_NOW, _SET_MTIME_NOW = 128, 256
 
 
-_INO = c_uint64
-_MODE = c_uint32
-_FI = c_void_p
-_OFFSET = c_int64
-# struct fuse_lowlevel_ops in its order (later releases only append): what follows the request, None where libfuse or
-# the kernel does by itself what we want (locks) or refuses (ioctl).
-_ARGUMENTS: dict[str, tuple[Any, ...] | None] = {
-    "init": (c_void_p,),
-    "destroy": None,
-    "lookup": (_INO, c_char_p),
-    "forget": (_INO, c_uint64),
-    "getattr": (_INO, _FI),
-    "setattr": (_INO, c_void_p, c_int, _FI),
-    "readlink": (_INO,),
-    "mknod": (_INO, c_char_p, _MODE, c_uint64),
-    "mkdir": (_INO, c_char_p, _MODE),
-    "unlink": (_INO, c_char_p),
-    "rmdir": (_INO, c_char_p),
-    "symlink": (c_char_p, _INO, c_char_p),
-    "rename": (_INO, c_char_p, _INO, c_char_p, c_uint32),
-    "link": (_INO, _INO, c_char_p),
-    "open": (_INO, _FI),
-    "read": (_INO, c_size_t, _OFFSET, _FI),
-    "write": (_INO, c_void_p, c_size_t, _OFFSET, _FI),
-    "flush": (_INO, _FI),
-    "release": (_INO, _FI),
-    "fsync": (_INO, c_int, _FI),
-    "opendir": (_INO, _FI),
-    "readdir": (_INO, c_size_t, _OFFSET, _FI),
-    "releasedir": (_INO, _FI),
-    "fsyncdir": (_INO, c_int, _FI),
-    "statfs": (_INO,),
-    "setxattr": (_INO, c_char_p, c_void_p, c_size_t, c_int),
-    "getxattr": (_INO, c_char_p, c_size_t),
-    "listxattr": (_INO, c_size_t),
-    "removexattr": (_INO, c_char_p),
-    "access": (_INO, c_int),
-    "create": (_INO, c_char_p, _MODE, _FI),
-    "getlk": None,
-    "setlk": None,
-    "bmap": None,
-    "ioctl": None,
-    "poll": None,
-    "write_buf": None,
-    "retrieve_reply": None,
-    "forget_multi": (c_size_t, c_void_p),
-    "flock": None,
-    "fallocate": (_INO, c_int, _OFFSET, _OFFSET, _FI),
-    "readdirplus": (_INO, c_size_t, _OFFSET, _FI),
-    "copy_file_range": (_INO, _OFFSET, _FI, _INO, _OFFSET, _FI, c_size_t, c_int),
-    "lseek": (_INO, _OFFSET, c_int, _FI),
-}
-_XATTR_OPERATIONS = {"setxattr", "getxattr", "listxattr", "removexattr"}
-# Requests whose inode was reached by names: NotFound there means that the names are stale.
-_OF_A_NAME = {"lookup", "unlink", "rmdir", "rename"}
-
 _u64 = c_uint64.from_address
 _i32 = c_int.from_address
 
 
-class _LowlevelOps(ctypes.Structure):
-    _fields_ = [(name, c_void_p) for name in _ARGUMENTS]
-
-
-class _ForgetOne(ctypes.Structure):
-    _fields_ = [("ino", c_uint64), ("nlookup", c_uint64)]
-
-
 class _Buffer(threading.local):
-    """Where a worker's reads and listings go; made once for each worker."""
+    """Where a worker's reads and listings go; made once for each worker, and its pages only as they are used."""
 
     def __init__(self) -> None:
-        self.memory = (ctypes.c_char * _READ_BUFFER)()
-        self.address = ctypes.addressof(self.memory)
-        self.view = memoryview(self.memory).cast("B")
-
-
-class Defects:
-    """Logs an exception that is nobody's errno, once for each place that it comes from."""
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[str, str, int]] = set()
-
-    def report(self, request: str, ino: int, error: BaseException) -> None:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        place = ("", 0) if trace is None else (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
-        key = (type(error).__name__, *place)
-        if key in self._seen:
-            log.debug("%s of inode %d failed again: %r", request, ino, error)
-            return
-        self._seen.add(key)
-        log.error("%s of inode %d failed, told as EIO: %r", request, ino, error, exc_info=error)
+        self._memory = mmap.mmap(-1, _READ_BUFFER)
+        self.address = ctypes.addressof(c_char.from_buffer(self._memory))
+        self.view = memoryview(self._memory)
 
 
 class Binding:
@@ -158,7 +75,7 @@ class Binding:
         self._callbacks: list[Any] = []  # keeps them alive
         # Names that the kernel holds; filled only where it cannot drop all names at one word.
         self.seen_names: SeenNames | None = None
-        self.table = _LowlevelOps()
+        self.table = LowlevelOps()
         self._fill()
 
     # The table
@@ -170,8 +87,8 @@ class Binding:
             "read": self._make_read(),
             "write": self._make_write(),
         }
-        for name, arguments in _ARGUMENTS.items():
-            if arguments is None or (name in _XATTR_OPERATIONS and not self._options.xattr):
+        for name, arguments in ARGUMENTS.items():
+            if arguments is None or (name in XATTR_REQUESTS and not self._options.xattr):
                 continue  # ENOSYS: the kernel never asks again
             function = direct.get(name) or self._guarded(name, getattr(self, "_" + name))
             self._install(name, CFUNCTYPE(None, c_void_p, *arguments), function)
@@ -198,7 +115,7 @@ class Binding:
     def _fail(self, req: int, request: str, ino: Any, error: BaseException) -> None:
         if isinstance(error, FsError):
             number = error.errno
-            if number == errno.ENOENT and request not in _OF_A_NAME:
+            if number == errno.ENOENT and request not in OF_A_NAME:
                 number = errno.ESTALE
         else:
             number = errno.EIO
@@ -337,7 +254,7 @@ class Binding:
         return lambda: self._library.reply_none(req)
 
     def _forget_multi(self, req: int, count: int, forgets: int) -> Callable[[], object]:
-        for one in (_ForgetOne * count).from_address(forgets):
+        for one in (ForgetOne * count).from_address(forgets):
             self._forget_inode(one.ino)
         return lambda: self._library.reply_none(req)
 
