@@ -97,6 +97,7 @@ class Runner:
                 workload.warm(place)
             if workload.start is Start.AGAIN:
                 system.settle()
+                time.sleep(system.rest_s)
                 system.stop()
                 if workload.between is not None:
                     workload.between(place)

@@ -20,9 +20,14 @@ RCLONE_FLAGS = ("--vfs-cache-mode", "full", "--vfs-write-back", "2s")
 
 
 class System(Protocol):
-    """A file system that can be mounted.  agent: how its User-Agent begins.  cache: what it keeps on this disk."""
+    """A file system that can be mounted.
+
+    agent: how its User-Agent begins.  cache: what it keeps on this disk.  rest_s: how long after the last close it
+    needs until it has written down what it holds.
+    """
 
     name: str
+    rest_s: float
     agent: str
     path: Path
     cache: Path
@@ -36,7 +41,7 @@ class System(Protocol):
 
 
 class Boxfs:
-    name, agent = "boxfs", "boxfs/"
+    name, agent, rest_s = "boxfs", "boxfs/", 0.0
 
     def __init__(self, home: Path, authority: Path, options: tuple[str, ...] = ()) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,7 @@ class Boxfs:
 
 class Rclone:
     name, agent = "rclone", "rclone/"
+    rest_s = 8.0  # its downloaders end after five idle seconds; unmounted before, it fetches everything again
 
     def __init__(self, home: Path, authority: Path, options: tuple[str, ...] = ()) -> None:
         self.path, self.cache = home / "mnt", home / "cache"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from boxfs.base.errors import BadReply
@@ -37,12 +38,15 @@ ITEM_FIELDS = (
 LIST_FIELDS = ITEM_FIELDS + ",metadata.global.properties"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_KINDS = {one.value: one for one in Kind}
 _LAST_S = 253402300799  # 9999-12-31T23:59:59Z
 
 
 def obj(value: Any) -> Json:
     """Return the value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    # A plain dict, which JSON gives, is told from others ten times as quickly as any mapping.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def array(value: Any) -> list[Json]:
@@ -54,7 +58,9 @@ def array(value: Any) -> list[Json]:
 
 def text(value: Any) -> str | None:
     """Return a string; a number that should have been one is written out; "" and null are None."""
-    if isinstance(value, bool) or value is None or value == "":
+    if type(value) is str:
+        return value or None
+    if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, float):
         return str(int(value)) if value == value and abs(value) != float("inf") else None
@@ -63,10 +69,10 @@ def text(value: Any) -> str | None:
 
 def integer(value: Any) -> int | None:
     """Return an integer from 12, "12", 12.0 or 1.0034576983313e+14; None from anything else."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool):
         return None
-    if isinstance(value, int):
-        return value
     try:
         return int(value) if isinstance(value, str) and "e" not in value.lower() else int(float(value))
     except (TypeError, ValueError, OverflowError):
@@ -98,8 +104,14 @@ def time(value: Any) -> datetime | None:
 
 def time_ns(value: Any) -> int | None:
     """Return nanoseconds since the epoch of an RFC 3339 time; None where there is none."""
+    return _ns_of(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _ns_of(value: str) -> int | None:
+    """The four times of an item are mostly one, and those of a folder's items often the same."""
     when = time(value)
-    return None if when is None else (when - _EPOCH) // timedelta(microseconds=1) * 1000
+    return None if when is None else (when - _EPOCH) // _MICROSECOND * 1000
 
 
 def box_time(ns: int) -> str:
@@ -123,14 +135,15 @@ def first_entry(reply: Json, what: str) -> Json:
 
 
 def kind(value: Any) -> Kind | None:
-    try:
-        return Kind(value)
-    except ValueError:
-        return None
+    return _KINDS.get(value) if isinstance(value, str) else None
 
 
 def is_item(reply: Any) -> bool:
-    return isinstance(reply, Mapping) and kind(reply.get("type")) is not None and text(reply.get("id")) is not None
+    return (
+        (type(reply) is dict or isinstance(reply, Mapping))
+        and kind(reply.get("type")) is not None
+        and text(reply.get("id")) is not None
+    )
 
 
 def properties(instance: Any) -> dict[str, str]:

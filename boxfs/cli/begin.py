@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from boxfs.api.drive import BoxDrive
@@ -25,7 +25,10 @@ _FILE = "start.json"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is known of the account.  credentials: a digest, to see whether they are those of the last start."""
+    """What is known of the account.  credentials: a digest, to see whether they are those of the last start.
+
+    space: bytes there are and bytes used, where Box was asked just now; not kept.
+    """
 
     api_url: str
     remote: str
@@ -34,6 +37,7 @@ class Start:
     name: str
     root_id: str
     credentials: str
+    space: tuple[int, int] | None = None
 
     @property
     def root(self) -> ItemId:
@@ -83,7 +87,7 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
         credentials=credentials,
     )
     _write(cache_dir, start)
-    return start
+    return replace(start, space=(account.space_amount, account.space_used))
 
 
 def _resolve(box: BoxDrive, request: Request) -> ItemId:

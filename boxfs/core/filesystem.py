@@ -185,6 +185,11 @@ class FileSystem(Xattrs):
         free = max(0, total - used)
         return StatFs(total, free, name_max=MAX_LOCAL_BYTES)
 
+    def know_space(self, total: int, used: int) -> None:
+        """Box has just told the space of the account, in bytes: nobody needs to ask for a while."""
+        self._asked_space_s = time.monotonic()
+        self._space = (total, used)
+
     def _known_space(self) -> tuple[int, int]:
         text = self.tree.fact("space")
         if text is None:

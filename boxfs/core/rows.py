@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -74,8 +75,10 @@ def _content_row(content: Content) -> tuple[Any, ...]:
 
 def _remote_row(item: Item) -> tuple[Any, ...]:
     extra = None
-    if item.url or item.description or item.shared_link or item.lock or item.owner or item.tags is not None:
-        extra = json.dumps({key: value for key in _EXTRA if (value := getattr(item, key)) is not None}, default=dict)
+    if item.lock is not None:
+        extra = _extra(item)
+    elif item.url or item.description or item.shared_link or item.owner or item.tags is not None:
+        extra = _extra_again(item.url, item.description, item.shared_link, item.owner, item.tags)
     return (
         item.id,
         item.parent_id,
@@ -97,6 +100,19 @@ def _remote_row(item: Item) -> tuple[Any, ...]:
         None if item.properties is None else json.dumps(dict(item.properties)) if item.properties else "{}",
         extra,
     )
+
+
+def _extra(item: Item) -> str:
+    return json.dumps({key: value for key in _EXTRA if (value := getattr(item, key)) is not None}, default=dict)
+
+
+@lru_cache(maxsize=256)
+def _extra_again(
+    url: str | None, description: str | None, shared_link: str | None, owner: str | None, tags: tuple[str, ...] | None
+) -> str:
+    """In a folder, all but the owner is mostly nothing, and the owner is one."""
+    values = {"url": url, "description": description, "shared_link": shared_link, "owner": owner, "tags": tags}
+    return json.dumps({key: values[key] for key in _EXTRA if values.get(key) is not None})
 
 
 def _digit(right: bool | None) -> int:
