@@ -133,7 +133,9 @@ def _connect(host: str, port: int, *, tls: bool) -> Iterator[Finding]:
         yield Finding("tls", False, f"{host}: {error.reason}", "a proxy that opens TLS? put its CA in SSL_CERT_FILE, "
                       "or apt install ca-certificates")  # fmt: skip
     except OSError as error:
-        yield Finding("tcp", False, f"{host}:{port}: {error}", "a firewall, or a proxy to be set in https_proxy")
+        yield Finding(
+            "tcp", False, f"{host}:{port}: {error.strerror or error}", "a firewall, or a proxy to be set in https_proxy"
+        )
 
 
 def token(account: str, settings: Settings) -> Iterator[Finding]:

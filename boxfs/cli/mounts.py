@@ -82,3 +82,12 @@ def mount_of(path: str | os.PathLike[str]) -> Running | None:
         if inside and one.alive() and (best is None or len(one.mountpoint) > len(best.mountpoint)):
             best = one
     return best
+
+
+def forget_dead(mountpoint: Path) -> Running | None:
+    """Drop the record of a mount whose process is gone; return what it said."""
+    for one in running_mounts():
+        if one.mountpoint == str(mountpoint) and not one.alive():
+            Path(one.socket).with_suffix(".json").unlink(missing_ok=True)
+            return one
+    return None

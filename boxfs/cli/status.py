@@ -62,7 +62,7 @@ def _budget(calls: Mapping[str, Any]) -> str:
     return f" of {calls['budget']}" if calls.get("budget") else ""
 
 
-def describe(status: dict[str, Any]) -> list[str]:
+def describe(status: Mapping[str, Any]) -> list[str]:
     """Return the lines that a person reads of one mount."""
     lines = [f"{status['remote']} at {status['mountpoint']}: {status['state']}"]
 

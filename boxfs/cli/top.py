@@ -18,7 +18,7 @@ from boxfs.base.units import format_seconds, format_size
 from boxfs.cli import mounts
 from boxfs.cli.exits import Exit
 from boxfs.cli.progress import uploads_left
-from boxfs.cli.status import ask
+from boxfs.cli.status import ask, describe
 
 _SHOWN_UPLOADS = 8
 _SHOWN_KINDS = 6
@@ -49,6 +49,11 @@ def _mount(status: Mapping[str, Any], rates: Rates, now: float) -> Panel:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
+    if "calls" not in status:  # dead, silent, starting, ending: it says nothing, and nothing is made up
+        for line in describe(status)[1:]:
+            what, _, text = line.strip().partition(" ")
+            table.add_row(what, Text(text.strip()))
+        return _panel(table, status)
     place = str(status["mountpoint"])
     calls = status.get("calls", {})
     sent = rates.of(f"{place} sent", calls.get("sent_bytes", 0), now)
@@ -73,9 +78,13 @@ def _mount(status: Mapping[str, Any], rates: Rates, now: float) -> Panel:
         table.add_row("problem", Text(f"{problem.get('path', '')}: {problem.get('error', '')}", style="red"))
     for error in status.get("errors", ()):
         table.add_row("error", Text(str(error), style="red"))
+    return _panel(table, status)
+
+
+def _panel(table: Table, status: Mapping[str, Any]) -> Panel:
     state = str(status["state"])
     style = "green" if state == "online" else "yellow" if "pending" in status else "red"
-    title = Text.assemble(f"{status['remote']} at {place}  ", (state, style))
+    title = Text.assemble(f"{status['remote']} at {status['mountpoint']}  ", (state, style))
     return Panel(table, title=title, title_align="left", border_style=style)
 
 

@@ -90,6 +90,10 @@ def _without_process(place: Path, *, lazy: bool) -> int:
         raise CliError(f"{place} is no mount of boxfs but {found.kind} of {found.source}", Exit.NO_INPUT)
     if lazy or _is_dead(place):
         mountpoint_table.detach(str(place))
+        dead = mounts.forget_dead(place)
+        if dead is not None:
+            click.echo(f"boxfs: its process was dead; what Box has not got is kept in {dead.cache_dir}, "
+                       "sent by the next mount of it", err=True)  # fmt: skip
         return Exit.OK
     refused = mounts.unmount(place)
     if refused is not None:

@@ -233,6 +233,27 @@ def test_a_stop_with_500_pending_files_and_a_network_that_swallows_everything(
         assert world.read("/499") == b"499"
 
 
+# What is left of a killed one
+
+
+def test_a_stale_mount_point_is_shown_as_it_is_and_cleared(mounted: Mounted, box: Box) -> None:
+    (mounted.path / "saved").write_text("kept")
+    mounted.signal(signal.SIGKILL)
+    mounted.ended()
+    assert "its process is gone" in mounted.run("status").stdout
+    shown = mounted.run("top").stdout
+    assert "its process is gone" in shown
+    assert "nothing to upload" not in shown, "what is not known is not said"
+    assert "its process is dead" in mounted.run("doctor").stdout
+    done = mounted.run("umount", str(mounted.path))
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert f"kept in {mounted.cache_dir}" in done.stderr
+    assert mounted.run("status").stdout == "no mount is running\n"
+    mounted.start()
+    mounted.sync()
+    assert box.read("/saved") == b"kept"
+
+
 # Disks
 
 
