@@ -269,9 +269,7 @@ class FileIo(Namespace):
             self.files.save(file)
         if file.unlinked:
             return
-        spool = file.spool
-        if spool is not None and file.uploaded is None:
-            spool.sync()
+        self.files.sync(file)
         self.tree.sync()
         if self.options.fsync == "box" and self.tree.is_pending(file.ino):
             self.barrier(file.ino)

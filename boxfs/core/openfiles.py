@@ -9,6 +9,7 @@ leaf: it guards the counts of who needs a spool file.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO, Protocol
 
-from boxfs.base.errors import FsError, NotFound
+from boxfs.base.errors import BadReply, FsError, NotFound
 from boxfs.base.types import ROOT_INO, Ino, Item, ItemId, Kind, VersionId
 from boxfs.core.bodies import whole
 from boxfs.core.node import Node
@@ -26,6 +27,7 @@ from boxfs.core.shown import link_text
 from boxfs.core.source import FileVersion
 from boxfs.core.tree import Change, Tree
 from boxfs.store.extents import Extents
+from boxfs.store.records import synced_fact
 from boxfs.store.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)
@@ -281,7 +283,9 @@ class OpenFiles:
             same = remote is not None and remote.id == file_id and remote.version_id == content.base
             size = (remote.size or 0) if same and remote is not None else content.base_size
             base = Base(file_id, content.base, size, remote.sha1 if same and remote is not None else None)
-        elif content is None and remote is not None and remote.version_id is not None:
+        elif content is None and remote is not None and remote.kind is Kind.FILE and not node.kind_bits:
+            if remote.version_id is None or remote.size is None:  # zeros, or nothing, would be a lie
+                raise BadReply(f"Box did not say which version of {node.name!r} there is; it is asked again")
             base = Base(remote.id, remote.version_id, remote.size or 0, remote.sha1)
         base_size = content.base_size if content is not None else (base.size if base is not None else 0)
         file = OpenFile(node, base, base_size, remote.etag if remote is not None else None)
@@ -348,6 +352,29 @@ class OpenFiles:
         with self._uses_lock:
             self._named.add(number)
             self._doomed.discard(number)
+
+    def sync(self, file: OpenFile) -> None:
+        """Have the disk hold the bytes as they were saved last, and note that they are there.  Waits for the disk.
+
+        What is written and saved after this may be lost in a power cut although its row is not (another file's fsync
+        takes that along): then these bytes are still the file's (core/recovery.py).
+        """
+        with file.lock:
+            spool = file.spool
+            if spool is None or file.uploaded is not None:
+                return
+            base = file.base if file.base_size else None
+            held = {
+                "extents": file.extents.to_text(),
+                "size": file.size,
+                "base": base.version_id if base is not None else None,
+                "base_size": file.base_size,
+                "base_file": base.file_id if base is not None else None,
+            }
+        spool.sync()
+        with file.lock, self._tree.change() as change:
+            if file.saved_number == spool.number:
+                change.set_fact(synced_fact(spool.number), json.dumps(held))
 
     def _owner(self, file: OpenFile) -> Node | None:
         """Return the node that the file's bytes belong to: its own, or that which its content was given to."""

@@ -3,18 +3,22 @@
 - A spool that belongs to other records (they were damaged, or removed by hand) is set aside, never swept.
 - Spool files that no row names are remains of files that were never closed, or of what Box has: they go.
 - A spool file that is shorter than its extents lost bytes in a power cut, before they were fsynced.  What was never
-  promised is not sent: a file that Box has goes back to Box's version, a new one ends where its bytes end.
+  promised is not sent: the file goes back to its last fsync; where there was none, one that Box has goes back to Box's
+  version, a new one ends where its bytes end.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 from dataclasses import replace
 
 from boxfs.core import attempts
-from boxfs.core.tree import Tree
+from boxfs.core.node import Content, Node
+from boxfs.core.tree import Change, Tree
 from boxfs.store.extents import Extents
+from boxfs.store.records import synced_fact
 from boxfs.store.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -36,7 +40,9 @@ def recover(tree: Tree, spool: Spool) -> None:
             if extents.stop <= held:
                 continue
             path = tree.path(node.ino) or node.name
-            if node.remote is not None and not node.remote.trashed and node.parent is not None:
+            if _as_synced(tree, change, node, content, held):
+                log.warning("%s: what was written after its last fsync is lost in the power cut", path)
+            elif node.remote is not None and not node.remote.trashed and node.parent is not None:
                 log.warning("%s: what was written before the power cut is lost; Box's version stands", path)
                 attempts.end(change, node.ino)
                 change.put(replace(node, content=None, size=node.remote.size or 0, error=None))
@@ -51,6 +57,21 @@ def recover(tree: Tree, spool: Spool) -> None:
         for number in orphans:
             spool.remove(number)
         log.info("removed %d unfinished files of the last run", len(orphans))
+
+
+def _as_synced(tree: Tree, change: Change, node: Node, content: Content, held: int) -> bool:
+    """Make the file what it was at its last fsync; return whether there was one, and the disk has its bytes."""
+    noted = tree.fact(synced_fact(content.spool))
+    if noted is None:
+        return False
+    was = json.loads(noted)
+    if Extents.from_text(was["extents"]).stop > held:
+        return False
+    base_file = was["base_file"] if was["base_file"] != node.item_id else None
+    content = replace(content, base=was["base"], base_size=was["base_size"], base_file=base_file)
+    change.run(tree.records.save_spool, content.spool, was["extents"])
+    change.put(replace(node, content=content, size=was["size"]))
+    return True
 
 
 def _claim(tree: Tree, spool: Spool) -> None:

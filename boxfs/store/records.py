@@ -237,6 +237,7 @@ class Records:
 
     def drop_spool(self, number: int) -> None:
         self._run("DELETE FROM spools WHERE number = ?", number)
+        self._run("DELETE FROM facts WHERE name = ?", synced_fact(number))
 
     def spool_numbers(self) -> set[int]:
         return {number for (number,) in self._all("SELECT number FROM spools")}
@@ -306,6 +307,11 @@ class Records:
 
     def _all(self, sql: str, *values: object) -> list[Any]:
         return self._run(sql, *values).fetchall()
+
+
+def synced_fact(number: int) -> str:
+    """Return the name of the fact that says what of a spool file was fsynced."""
+    return f"synced:{number}"
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

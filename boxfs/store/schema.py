@@ -91,6 +91,7 @@ TABLES: tuple[str, ...] = (
     "CREATE UNIQUE INDEX nodes_by_item ON nodes (kind, item_id) WHERE item_id IS NOT NULL",
     "CREATE INDEX nodes_pending ON nodes (remote_parent) WHERE pending = 1",
     # Small facts by name: "position" (of the event stream), "account", "root", "next_ino" …; values are text.
+    # "synced:N": JSON of what of spool N a program has had fsynced last (extents, size, what stands below).
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # Spool files: `number` is the file's name; `extents` the ranges of it that hold bytes of the file, as
     # store/extents.py writes them.  A file without a row is an orphan of a crash and is swept at the start.

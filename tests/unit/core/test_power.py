@@ -5,6 +5,7 @@ tests/crash tries every moment; here are the rules that came of it, one by one.
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,4 +112,50 @@ def test_a_start_can_sync_before_it_has_written(drive: Drive, tmp_path: Path) ->
     again = Drive(tmp_path, drive.remote)
     again.tree.sync()
     assert again.spooled() == []
+    again.close()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_was_fsynced_outlives_the_loss_of_what_was_written_after(
+    drive: Drive, tmp_path: Path, known: bool
+) -> None:
+    """Another file's fsync takes the row of the later bytes to the disk, and not those bytes."""
+    if known:
+        drive.write("log", b"at Box")
+        drive.push()
+    handle = drive.open("log", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    drive.put(handle, b"synced", 0)
+    drive.fs.fsync(handle, False)
+    drive.put(handle, b" and more", 6)
+    drive.close_handle(handle)
+    content = drive.node("log").content
+    assert content is not None
+    drive.crash()
+    os.truncate(tmp_path / "spool" / str(content.spool), 6)
+    again = Drive(tmp_path, drive.remote)
+    assert again.read("log") == b"synced"
+    again.push()
+    assert again.remote.box.tree() == {"log": b"synced"}
+    assert not [row for row in again.tree.records._all("SELECT name FROM facts") if "synced" in row[0]]
+    again.close()
+
+
+def test_a_part_that_was_fsynced_stands_over_boxs_version_again(drive: Drive, tmp_path: Path) -> None:
+    drive.write("f", b"0123456789")
+    drive.push()
+    drive.fs.files.drop_retired(1 << 62)
+    handle = drive.open("f", os.O_RDWR)
+    drive.put(handle, b"AB", 2)
+    drive.fs.fsync(handle, False)
+    drive.put(handle, b"and a longer end", 10)
+    drive.close_handle(handle)
+    content = drive.node("f").content
+    assert content is not None
+    drive.crash()
+    os.truncate(tmp_path / "spool" / str(content.spool), 5)
+    again = Drive(tmp_path, drive.remote)
+    again.ls()
+    assert again.read("f") == b"01AB456789"
+    again.push()
+    assert again.remote.box.tree() == {"f": b"01AB456789"}
     again.close()
