@@ -24,8 +24,8 @@ from boxfs.base.flight import SingleFlight
 BARREN_TRIES = 4
 REDIRECTS = 5
 REDIRECTED = frozenset({301, 302, 303, 307, 308})
-# What a download host says of a URL that is too old; the API knows whether there is more to it.
-_STALE = frozenset({401, 403, 404, 410})
+# What a download host may not mean by a URL that is too old; whether there is more to all the rest, the API knows.
+_NOT_STALE = frozenset({408, 416, 429})
 
 
 class UrlDownload:
@@ -110,12 +110,12 @@ class UrlDownload:
                         continue
                     return errors.check(response, self._what)
             response = self._get(url, start, stop, cancel, priority, at_api=False)
-            if response.status in _STALE:
+            if 400 <= response.status < 500 and response.status not in _NOT_STALE:
                 response.close()
                 self._forget(url)
                 continue
             return errors.check(response, self._what)
-        raise Unreachable("Box gives download addresses that do not work")
+        raise BadReply("Box gives download addresses that do not work")
 
     @property
     def _what(self) -> str:
@@ -188,7 +188,7 @@ def _location(response: Response) -> str:
 
 def _inside(response: Response, start: int, stop: int) -> Iterator[bytes]:
     """Yield the part of the reply's body that lies in [start, stop)."""
-    at = _begins_at(response, start)
+    at = _begins_at(response, start, stop)
     for piece in response.chunks():
         begin, at = at, at + len(piece)
         wanted = piece[max(start - begin, 0) : stop - begin]
@@ -198,13 +198,16 @@ def _inside(response: Response, start: int, stop: int) -> Iterator[bytes]:
             return
 
 
-def _begins_at(response: Response, start: int) -> int:
+def _begins_at(response: Response, start: int, stop: int) -> int:
     """Return the offset of the body's first byte.  Raises BadReply where it is not what was asked for."""
     if response.status == 200:
         return 0  # the range was ignored: all of it comes
     if response.status != 206:
         raise BadReply(f"a download was answered with {response.status}")
-    given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("content-range", "").strip())
-    if given is None or int(given[1]) != start:
-        raise BadReply("a download sent another range than was asked for")
-    return start
+    said = response.headers.get("content-range", "").strip()
+    given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", said, re.IGNORECASE)
+    if given is not None and int(given[1]) == start:
+        return start
+    if not said and response.headers.get("content-length", "").strip() == str(stop - start):
+        return start  # a part, of the length that was asked for
+    raise BadReply("a download sent another range than was asked for")

@@ -22,10 +22,6 @@ from boxfs.base.types import Item
 Make = Callable[[str], FsError]
 
 
-def _unreachable(message: str) -> FsError:
-    return fs.Unreachable(message)
-
-
 _BY_CODE: dict[str, Make] = {
     # 400
     "item_name_invalid": fs.InvalidName,
@@ -48,9 +44,9 @@ _BY_CODE: dict[str, Make] = {
     "instance_tuple_not_found": fs.NotFound,
     # 409: the name itself, or "not now"
     "item_name_in_use": fs.NameTaken,
-    "name_temporarily_reserved": _unreachable,
-    "operation_blocked_temporary": _unreachable,
-    "session_conflict": _unreachable,
+    "name_temporarily_reserved": fs.Busy,
+    "operation_blocked_temporary": fs.Busy,
+    "session_conflict": fs.Busy,
     # 410, 412, 413
     "session_expired": fs.NotFound,
     "upload_failed": fs.NotFound,
@@ -108,9 +104,10 @@ def error_from(response: Response, what: str) -> FsError:
     body, status = error_object(response), response.status
     code = wire.text(body.get("code"))
     request_id = wire.text(body.get("request_id")) or wire.text(response.headers.get("box-request-id"))
-    error = _make(status, code, _message(body, status, code, what, request_id, response), response)
+    context = wire.obj(body.get("context_info"))
+    error = _make(status, code, context, _message(body, status, code, what, request_id, response), response)
     error.status, error.code, error.request_id = status, code, request_id
-    error.context = wire.obj(body.get("context_info")) or None
+    error.context = context or None
     if isinstance(error, fs.NameTaken):
         error.holder = _holder(body)
     if isinstance(error, fs.RemoteError):
@@ -118,7 +115,7 @@ def error_from(response: Response, what: str) -> FsError:
     return error
 
 
-def _make(status: int, code: str | None, message: str, response: Response) -> FsError:
+def _make(status: int, code: str | None, context: Mapping[str, Any], message: str, response: Response) -> FsError:
     if status == 429:
         return fs.RateLimited(message, retry_after_s(response) or 0.0)
     if status == 202:
@@ -129,6 +126,8 @@ def _make(status: int, code: str | None, message: str, response: Response) -> Fs
         return fs.Unreachable(message)
     if code is not None and code in _BY_CODE:
         return _BY_CODE[code](message)
+    if status == 409 and (code in (None, "conflict") or "conflicts" in context):
+        return fs.NameTaken(message)  # nothing else is in the way of a name; who holds it may be left unsaid
     return _BY_STATUS.get(status, fs.BadReply)(message)
 
 

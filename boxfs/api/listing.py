@@ -47,7 +47,10 @@ def _by_offset(first: Json, page: Callable[[int], Json], limit: int) -> tuple[li
     total = wire.integer(first.get("total_count"))
     if total is None:
         raise InvalidArgument("no total_count")
-    step = min(limit, wire.integer(first.get("limit")) or limit)
+    told = wire.integer(first.get("limit"))
+    if not told and len(wire.entries(first)) < min(limit, total):
+        raise InvalidArgument("a short page that does not say how many were looked at")
+    step = min(limit, told or limit)
     offsets = range(step, total, step) if step > 0 else range(0)
     if not offsets:
         return _once([first])
@@ -83,6 +86,9 @@ def by_marker(
     for _ in range(MOST_PAGES):
         asked = {"fields": fields, **(params or {}), "limit": limit, "usemarker": True, "marker": marker}
         reply = session.json("GET", path, params=asked, priority=priority)
+        total = wire.integer(reply.get("total_count"))
+        if "next_marker" not in reply and total is not None and total > len(wire.entries(reply)):
+            raise BadReply(f"{path}: Box lists no more than a part of it")  # it knows no markers here
         for entry in wire.entries(reply):
             key = (str(entry.get("type")), str(entry.get("id")))
             if key not in seen:

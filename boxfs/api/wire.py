@@ -186,8 +186,8 @@ def item(reply: Json, *, metadata_asked: bool = False) -> Item:
         can_delete=flag(rights.get("can_delete")),
         properties=properties(instance) if instance or metadata_asked else None,
         description=reply["description"] if isinstance(reply.get("description"), str) else None,
-        shared_link=text(obj(reply.get("shared_link")).get("url")),
-        lock=obj(reply.get("lock")) or None,
+        shared_link=(text(obj(reply.get("shared_link")).get("url")) or "") if "shared_link" in reply else None,
+        lock=obj(reply.get("lock")) if "lock" in reply else None,
         owner=text(owner.get("login")) or text(owner.get("name")) or text(owner.get("id")),
         tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
     )

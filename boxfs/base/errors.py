@@ -6,7 +6,8 @@
     ├── BadHandle, Changed, TooBig, NoSpace, QuotaExceeded
     └── RemoteError              Box or the way to it
         ├── Unreachable          no answer, or an answer that says "later"; the question may be asked again
-        │   └── InDoubt          no answer to a write that may have been done: look before asking again
+        │   ├── InDoubt          no answer to a write that may have been done: look before asking again
+    │   └── Busy             Box works on this very item, or holds its name back: later, and no word on other items
         ├── RateLimited          Box says to slow down; `retry_after_s` tells how long
         ├── Unauthorized         the token is refused and cannot be renewed: somebody must log in
         ├── NotReady             Box has the item but not its bytes yet (202)
@@ -146,6 +147,12 @@ class Unreachable(RemoteError):
 
 class InDoubt(Unreachable):
     """A write got no answer that says whether it was done (lost reply, 503, time-out)."""
+
+
+class Busy(Unreachable):  # 409 operation_blocked_temporary, name_temporarily_reserved, session_conflict
+    """Box cannot do it just now, for reasons of this item alone."""
+
+    errno = _errno.EBUSY
 
 
 class RateLimited(RemoteError):

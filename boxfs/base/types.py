@@ -34,6 +34,7 @@ class Item:
     version_id, sha1, size: of a file's current version.  sequence_id: counts events applied to the item; an
     event whose sequence_id is not greater than the one held is old news.  url: of a web link.
     can_*: the rights of the account (Box's `permissions`); None where not asked.
+    lock: {} where Box said that there is none; shared_link: "" likewise.
     properties: the instance of global.properties without the keys that begin with "$"; {} where Box said that there
     is none, None where it was not asked.
     """

@@ -44,7 +44,7 @@ _FACTS: dict[str, Callable[[Item], object]] = {
     "version": lambda item: item.version_id,
     "etag": lambda item: item.etag,
     "url": _url,
-    "shared_link": lambda item: item.shared_link,
+    "shared_link": lambda item: item.shared_link or None,
     "lock": lambda item: json.dumps(dict(item.lock), sort_keys=True) if item.lock else None,
     "owner": lambda item: item.owner,
     "description": lambda item: item.description or None,

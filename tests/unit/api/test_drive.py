@@ -91,8 +91,9 @@ def test_one_url_serves_all_ranges_and_gets_no_token() -> None:
     assert [("Authorization" in request.headers) for request in script.asked] == [True, False, False]
 
 
-def test_a_url_that_died_is_asked_for_anew() -> None:
-    box, script = drive(FOUND, part_of, reply(403), FOUND, part_of)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_url_that_died_is_asked_for_anew(status: int) -> None:
+    box, script = drive(FOUND, part_of, reply(status), FOUND, part_of)
     download = box.download(ItemId("7"), None)
     for _ in range(2):
         assert b"".join(download.read_range(0, 9)) == DATA[:9]
@@ -141,6 +142,11 @@ def test_another_range_than_asked_is_refused(given: str) -> None:
     box, _ = drive(FOUND, reply(206, b"0123456789", {"Content-Range": given}))
     with pytest.raises(BadReply):
         b"".join(box.download(ItemId("7"), None).read_range(10, 20))
+
+
+def test_a_part_that_says_no_range_is_taken_by_its_length() -> None:
+    box, _ = drive(FOUND, reply(206, DATA[10:20], {"Content-Length": "10"}))
+    assert b"".join(box.download(ItemId("7"), None).read_range(10, 20)) == DATA[10:20]
 
 
 def test_a_version_that_is_gone_is_not_found() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+import pytest
 
 from boxfs.api.drive import BoxDrive
 from boxfs.api.http import Request, Response
+from boxfs.base.errors import BadReply
 from boxfs.base.types import ItemId
 from tests.unit.api.scripted import reply, session
 
@@ -103,3 +107,32 @@ def test_an_offset_that_box_refuses_leads_to_markers() -> None:
 
     box, _ = session(*[refuse] * 60)
     assert len(BoxDrive(session=box).list_folder(ItemId("42"))) == 3000
+
+
+def test_a_short_page_that_does_not_say_its_limit_is_not_taken_for_the_whole() -> None:
+    folder = Folder(250, clamp=100)
+
+    def silent(request: Request) -> Response:
+        said = json.loads(folder(request).read())
+        said.pop("limit", None)
+        return reply(200, said)
+
+    box, _ = session(*[silent] * 10)
+    assert len(BoxDrive(session=box).list_folder(ItemId("42"))) == 250
+
+
+def test_a_list_that_knows_no_markers_is_not_cut_off() -> None:
+    """What a part of a folder does not name would be taken for gone."""
+    whole = reply(200, {"total_count": 250, "entries": [entry(n) for n in range(100)]})
+    box, _ = session(whole, whole)
+    with pytest.raises(BadReply):
+        BoxDrive(session=box).list_folder(ItemId("42"))
+
+
+@pytest.mark.parametrize("parent", [None, {"type": "folder", "id": "9"}, "absent"])
+def test_an_entry_is_in_the_folder_that_lists_it(parent: object) -> None:
+    """Of what is shared with us Box may name no parent, or one that we cannot see."""
+    told = {**entry(1), **({} if parent == "absent" else {"parent": parent})}
+    box, _ = session(reply(200, {"total_count": 1, "limit": 1000, "offset": 0, "entries": [told]}))
+    (item,) = BoxDrive(session=box).list_folder(ItemId("0"))
+    assert item.parent_id == "0"

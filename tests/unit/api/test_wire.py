@@ -115,3 +115,11 @@ def test_urls_of_a_session_default_to_where_its_parts_go() -> None:
         "http://u/S/commit",
         "http://u/S/parts",
     )
+
+
+def test_null_is_an_answer_and_absence_is_none() -> None:
+    """An unlocked file says `"lock": null`; the source of an event says nothing of locks."""
+    told = wire.item({"type": "file", "id": "1", "lock": None, "shared_link": None})
+    assert (told.lock, told.shared_link) == ({}, "")
+    silent = wire.item({"type": "file", "id": "1"})
+    assert (silent.lock, silent.shared_link) == (None, None)
