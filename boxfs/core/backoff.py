@@ -9,13 +9,16 @@ import random
 from dataclasses import dataclass
 
 from boxfs.base.errors import (
+    Busy,
     Denied,
     FsError,
     InDoubt,
+    InvalidArgument,
     InvalidName,
     Locked,
     NameTooLong,
     NoSpace,
+    NotSupported,
     QuotaExceeded,
     RateLimited,
     TooBig,
@@ -49,7 +52,7 @@ def schedule_of(error: Exception) -> Schedule:
     match error:
         case Locked():
             return LOCKED
-        case Denied() | QuotaExceeded() | TooBig() | InvalidName() | NameTooLong():
+        case Denied() | QuotaExceeded() | TooBig() | InvalidName() | NameTooLong() | InvalidArgument() | NotSupported():
             return LASTING
         case NoSpace():
             return LOCKED
@@ -67,7 +70,7 @@ def delay_s(error: Exception, attempts: int, spread: float | None = None) -> flo
 
 def is_global(error: Exception) -> bool:
     """The error says nothing about the item: the way to Box is closed for everything."""
-    return isinstance(error, (Unreachable, RateLimited, Unauthorized)) and not isinstance(error, InDoubt)
+    return isinstance(error, (Unreachable, RateLimited, Unauthorized)) and not isinstance(error, (InDoubt, Busy))
 
 
 def reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 
-from boxfs.base.errors import BadReply, FsError, NameTaken, NotFound
+from boxfs.base.errors import BadReply, FsError, InvalidArgument, NameTaken, NotFound
 from boxfs.base.types import Etag, Ino, Item, Part, UploadSession
 from boxfs.core import attempts
 from boxfs.core.attempts import Target
@@ -101,7 +101,7 @@ class ChunkedUpload:
             ordered = [parts[offset] for offset in sorted(parts)]
             try:
                 return self._remote.commit_session(session, ordered, sha1=self._sha1, mtime_ns=mtime_ns, etag=etag)
-            except BadReply:
+            except (BadReply, InvalidArgument):
                 if attempt == RECOMMITS - 1:
                     self._give_up(session)
                     raise

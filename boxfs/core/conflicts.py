@@ -159,6 +159,11 @@ class Conflicts:
         return above is not None and (above.ino, fold(shown_name(item))) != (node.parent, fold(node.name))
 
     # What is not there any more
+    def refused(self, node: Node) -> None:
+        """Box says "not found" to a change of the item alone.  Raises Denied where it is there: so Box may say "no"."""
+        if self.item_missing(node):
+            raise Denied("no right to change this item")
+
     def item_missing(self, node: Node, *, asked: bool = False) -> bool:
         """Box has no such item; return whether it has it after all (then something else was missing)."""
         assert node.remote is not None

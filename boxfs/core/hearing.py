@@ -18,7 +18,7 @@ from typing import Protocol
 
 from boxfs.base.errors import BadReply, FsError, InvalidArgument
 from boxfs.base.types import Event
-from boxfs.core.backoff import PASSING, SECOND, is_global
+from boxfs.core.backoff import PASSING, SECOND, Schedule, is_global
 from boxfs.core.network import Gateway
 from boxfs.core.remote import Remote
 
@@ -29,6 +29,9 @@ KEPT_NS = 13 * 24 * 3600 * SECOND
 GAP_S = 1.0  # between two GETs of the stream
 SAFE_NS = 1800 * SECOND  # after so long without a GET, a reconnect is followed by one
 FULL_PAGE = 100  # a page this long is followed by the next at once
+SHORT_NS = 3 * SECOND // 10  # a poll that ends sooner, without news, is none
+LONG_NS = 30 * SECOND
+DEAF = Schedule(1, 30)  # between looks at the stream where there is no poll
 ASLEEP_NS = 10 * SECOND  # the wall clock ran ahead of the monotonic one by so much: the machine slept
 
 
@@ -72,6 +75,7 @@ class Hearing:
         # Of the thread alone, but for readers of a single value.
         self._asked_ns = 0
         self._begun = False
+        self._deaf = 0  # polls in a row that ended at once or failed
         self.last_event_ns: int | None = None
         self.error: str | None = None
         gateway.on_open(self._nudge.set)
@@ -126,7 +130,7 @@ class Hearing:
             self._asked_ns = self._now_ns()
             self._listener.heard(page.events, page.next_position)
             self._listener.settle_strays()
-            if not page.events:
+            if not page.events or page.next_position == held[0]:
                 break
             heard += len(page.events)
             self.last_event_ns = self._now_ns()
@@ -162,7 +166,7 @@ class Hearing:
                 failures, self.error = 0, None
                 if empty > 1:  # told of news that are not listed yet, or called for nothing
                     self._pause(min(0.25 * 2**empty, 10.0))
-                news = self._wait()
+                news = self._listen()
                 if not news:
                     empty = 0
             except Exception as error:  # noqa: BLE001 - judged in _failed; the thread goes on
@@ -183,6 +187,31 @@ class Hearing:
         else:
             log.exception("listening to Box failed")
         self._pause(PASSING.delay_s(failures))
+
+    def _listen(self) -> bool:
+        """Long-poll; return whether the stream is to be read.
+
+        What goes wrong says nothing of Box: the poll is another host's, which a proxy may not let through.  The next
+        look at the stream tells how Box is; without a poll that works the stream is looked at now and then.
+        """
+        began_ns = self._now_ns()
+        try:
+            news = self._wait()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the stream is read instead
+            if self._stopping.is_set():
+                return False
+            if not self._deaf:
+                log.warning("waiting for news of Box failed: %s", error)
+            self.error = str(error)
+        else:
+            if news or self._now_ns() - began_ns > SHORT_NS:
+                self._deaf = 0
+                return news
+        if self._now_ns() - began_ns > LONG_NS:
+            self._deaf = 0  # it did work for a while
+        self._deaf += 1
+        self._nudge.wait(DEAF.delay_s(self._deaf))
+        return True
 
     def _wait(self) -> bool:
         """Long-poll; return whether the stream is to be read."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from boxfs.base.errors import NotADirectory, NotFound, Unreachable
 from boxfs.base.flight import SingleFlight
 from boxfs.base.types import ROOT_INO, Event, EventKind, Ino, Item, Kind
-from boxfs.core.backoff import SECOND
+from boxfs.core.backoff import SECOND, is_global
 from boxfs.core.memory import Key, Memory
 from boxfs.core.merge import Merge
 from boxfs.core.node import Node
@@ -97,6 +97,12 @@ class Incoming:
         Merge(change, self.memory).missing(key)
         change.after.append(self._strays_left)
 
+    def ask_for(self, keys: Iterable[Key]) -> None:
+        """Let Box be asked about these items, soon."""
+        with self._tree.lock:
+            self.memory.strays.update(dict.fromkeys(keys))
+        self._strays_left()
+
     # Events (this is hearing.Listener)
     def position(self) -> tuple[int, int] | None:
         position, heard_ns = self._tree.fact("position"), self._tree.fact("heard_ns")
@@ -119,7 +125,7 @@ class Incoming:
                 if event.item is not None and event.kind is not EventKind.OTHER:
                     if self._is_late(event):
                         self.memory.strays[event.item.key] = None
-                    else:
+                    elif not self._leaves_open(change, event, event.item):
                         items.append(event.item)
                 elif event.item is None and event.kind in (EventKind.CHANGED, EventKind.TRASHED):
                     self._all_stale(change, f"an event named no item ({event.box_type})")
@@ -140,6 +146,19 @@ class Incoming:
             return False
         known, folder = self._tree.by_item(*item.key), item.parent_id
         return known is None and folder is not None and self._tree.by_item(Kind.FOLDER, folder) is not None
+
+    def _leaves_open(self, change: Change, event: Event, item: Item) -> bool:
+        """Note what must be asked of Box, as the event does not say it; return whether it says nothing else."""
+        known = change.by_item(*item.key) is not None
+        if event.kind is EventKind.LOCK and known:
+            self.memory.strays[item.key] = None  # a source has no `lock`
+        if event.kind is EventKind.TRASHED and not item.trashed:  # it may have come back since, or not say so
+            if known:
+                self.memory.strays[item.key] = None
+            else:
+                self.memory.bury(item.key, item.sequence_id)
+            return True
+        return False
 
     def lost(self, position: int, why: str) -> None:
         with self._tree.change() as change:
@@ -175,12 +194,19 @@ class Incoming:
             item = self._remote.item(*key)
         except NotFound:
             item = None
-        except Exception:
+        except Exception as error:
+            if is_global(error):
+                with self._tree.lock:
+                    self.memory.strays[key] = None
+                raise
+            # What is known of it stands; what else there is to hear must not wait for it.
+            log.warning("Box does not say how it stands with %s %s: %s", *key, error)
             with self._tree.lock:
-                self.memory.strays[key] = None
-            raise
+                self.memory.later = {k: i for k, i in self.memory.later.items() if (Kind.FOLDER, i.parent_id) != key}
+            return
         with self._tree.change() as change:
             merge = Merge(change, self.memory)
+            merge.asked = True
             if item is not None and not item.trashed:
                 later = list(self.memory.later.values())
                 self.memory.later.clear()

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from boxfs.base.types import ROOT_INO, Etag, Ino, Item, Kind
+from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Etag, Ino, Item, Kind
 from boxfs.core import attempts, attributes, names
 from boxfs.core.conflict_names import conflict_name
 from boxfs.core.memory import Key, ListingUnderWay, Memory, older
 from boxfs.core.names import fold
 from boxfs.core.node import Node, Wanted
-from boxfs.core.shown import fresh, shown_mtime_ns, shown_name, shown_size, told
+from boxfs.core.shown import fresh, is_vague, shown_mtime_ns, shown_name, shown_size, told
 from boxfs.core.tree import Change
 from boxfs.core.wanted import box_name
 
@@ -39,6 +39,7 @@ class Merge:
         self._memory = memory
         self._now_ns = change.tree.clock()
         self._batch: set[Key] = set()
+        self.asked = False  # Box was asked for these very items: they say what they can
         self.makes_wait = False  # an unknown item that a call of ours may just have made waits for its answer
         self._quiet: set[Ino] = set()  # folders whose names the kernel cannot hold: they were not listed before
 
@@ -128,6 +129,11 @@ class Merge:
     # Sorting what is told
     def _is_news(self, item: Item, listing: bool) -> bool:
         node = self._change.by_item(*item.key)
+        held = node.remote if node is not None else None
+        if not self.asked and is_vague(item, held) and item.id != ROOT_FOLDER and not older(item, held):
+            self._memory.strays[item.key] = None  # more is to be had for asking
+            if not listing or not item.name:
+                return False
         if node is None:
             if item.trashed:
                 self._memory.bury(item.key, item.sequence_id)
@@ -177,6 +183,10 @@ class Merge:
                 self._change.content_changed(node.ino)
             elif (result.mtime_ns, result.mode, result.size) != (node.mtime_ns, node.mode, node.size):
                 self._change.attributes_changed(node.ino)
+        if node.is_folder and _rights_changed(old, new):
+            for below in list(self._tree.descendants(node.ino)):
+                self.mark_stale(below.ino, "rights changed")
+            self.mark_stale(node.ino, "rights changed")
         follows = self._follows(node, old)
         return (follows[0] and new.parent_id != old.parent_id) or (
             follows[1] and (shown_name(new), names.mark_of(new.name)) != (node.name, node.mark)
@@ -442,3 +452,15 @@ class Merge:
         if not node.is_folder or not self._tree.pending_count():
             return False
         return any(self._tree.is_below(one.ino, node.ino) for one in self._tree.pending())
+
+
+def _rights_changed(old: Item, new: Item) -> bool:
+    return any(
+        before is not None and now is not None and before != now
+        for before, now in (
+            (old.can_download, new.can_download),
+            (old.can_upload, new.can_upload),
+            (old.can_rename, new.can_rename),
+            (old.can_delete, new.can_delete),
+        )
+    )

@@ -32,6 +32,7 @@ BACKLOG = 48  # calls handed out and not begun, at most; with very much pending,
 CHEAP_S = 0.02  # a plan that takes longer is not made again for a while, five times as long, at most so long
 LONGEST_REST_S = 2.0
 LONGEST_SLEEP_S = 60.0
+HOLD_OFF_S = 5.0  # of a thread whose call could not even be stored as failed (a full disk)
 
 
 class Lane:
@@ -138,6 +139,7 @@ class Pushing:
         self._next_hurry = 0
         self._urgent = False
         self._ended = 0  # calls that ended, for those who wait
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="boxfs-planner", daemon=True)
 
     # Life
@@ -147,6 +149,7 @@ class Pushing:
         self._thread.start()
 
     def stop(self) -> None:
+        self._stopped.set()
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
@@ -265,10 +268,16 @@ class Pushing:
         return min(max(duration_ns / SECOND, 0.01), LONGEST_SLEEP_S)
 
     def _make(self, call: Call) -> None:
-        if self._gateway.state.online or self._gateway.is_probe():
-            self._sending.run(call)
-        else:
-            self._sending.release(call)
+        try:
+            if self._gateway.state.online or self._gateway.is_probe():
+                self._sending.run(call)
+            else:
+                self._sending.release(call)
+        except Exception:
+            # Not even the failure could be stored.  The thread goes on, slowly: what cannot be stored would else be
+            # sent again and again at full speed.
+            log.exception("%s could not be stored", type(call).__name__)
+            self._stopped.wait(HOLD_OFF_S)
         with self._wake:
             self._ended += 1
             self._woken = True

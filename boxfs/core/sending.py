@@ -80,15 +80,20 @@ class Sending:
 
     def release(self, call: Call) -> None:
         """The call is over: take in what was told of its inodes meanwhile."""
+        self.progress.pop(call.ino, None)
         with self._tree.lock:
             news = self._incoming.memory.release(self.inos(call))
-            if news:
+            if not news:
+                return
+            try:
                 with self._tree.change() as change:
                     self._incoming.learn(change, news)
-        self.progress.pop(call.ino, None)
+            except FsError:  # the stream has gone on past them: they must be asked for
+                self._incoming.ask_for(item.key for item in news)
+                raise
 
     def run(self, call: Call) -> None:
-        """Make a claimed call.  Raises nothing."""
+        """Make a claimed call.  Raises only what keeps its outcome from being stored (a full disk)."""
         try:
             if isinstance(call, (Upload, UploadVersion)) and self._tree.clock() < self.full_until_ns:
                 raise GivenUp("the account is full")
@@ -230,7 +235,7 @@ class Sending:
                 self._conflicts.base_gone(node, parent_id, call.name or node.remote.name)
                 return
             except NotFound:
-                self._conflicts.item_missing(node)
+                self._conflicts.refused(node)
                 return
             except NameTaken as error:
                 assert node.remote.parent_id is not None
@@ -259,7 +264,9 @@ class Sending:
             self._conflicts.refetch(node)
             return
         except NotFound:
-            if self._conflicts.item_missing(node) and call.parent_id is not None:
+            if call.parent_id is None:
+                self._conflicts.refused(node)
+            elif self._conflicts.item_missing(node):
                 self._conflicts.folder_missing(call.parent_id)
             return
         except NameTaken as error:
@@ -287,7 +294,10 @@ class Sending:
             return
         except NotEmpty:
             with self._tree.change() as change:
-                change.put(replace(node, complete=True, stale="Box has more in it than we knew"))
+                now = change.node(node.ino)
+                if now is None:
+                    return
+                change.put(replace(now, complete=True, stale="Box has more in it than we knew"))
             self._incoming.list_folder(node.ino)
             return
         except NotFound:
@@ -308,7 +318,7 @@ class Sending:
         try:
             now = self._remote.set_properties(call.kind, call.item_id, changes, known=node.remote.properties)
         except NotFound:
-            self._conflicts.item_missing(node)
+            self._conflicts.refused(node)
             return
         with self._tree.change(frees=True) as change:
             current = change.node(call.ino)
@@ -345,6 +355,8 @@ class Sending:
         self._incoming.memory.unbury(item.key)
         attempts.end(change, before.ino)
         now = change.acknowledge(before.ino, item, edit)
+        if item.kind is Kind.FILE and item.version_id is None and edit is not None:
+            change.after.append(lambda: self._incoming.ask_for([item.key]))  # else the bytes could not be read
         if now is None or not place or now.ino != before.ino:
             return now
         unmoved = (now.parent, now.name) == (before.parent, before.name)
@@ -360,7 +372,7 @@ class Sending:
 
     def _later(self, call: Call, error: Exception) -> None:
         """Keep it pending, with the reason, until a time that makes sense."""
-        with self._tree.change() as change:
+        with self._tree.change(frees=True) as change:  # on a full disk too, else it is sent again at once
             node = change.node(call.ino)
             if node is None:
                 return

@@ -54,19 +54,28 @@ def fresh(ino: Ino, parent: Ino, item: Item, options: CoreOptions) -> Node:
 _OPTIONAL = tuple(one.name for one in fields(Item) if one.name not in ("kind", "id", "name", "trashed"))
 
 
+def is_vague(item: Item, held: Item | None) -> bool:
+    """Tell whether the item says too little to be shown: no name, or a file's new bytes without version or size."""
+    if item.trashed or item.kind is not Kind.FILE:
+        return not item.name and not item.trashed
+    now = told(held, item)
+    return not now.name or now.version_id is None or now.size is None
+
+
 def told(old: Item | None, new: Item) -> Item:
     """Return `new`, with what Box did not say this time as `old` had it.
 
-    What belongs to a version is not carried over to another one.
+    What belongs to a version is not carried over to another one, nor is its id to other bytes.
     """
     if old is None or old.key != new.key:
         return new
-    same = new.version_id is None or new.version_id == old.version_id
+    other_bytes = None not in (new.sha1, old.sha1) and new.sha1 != old.sha1
+    same = new.version_id in (None, old.version_id) and not (new.version_id is None and other_bytes)
     missing = {
         name: value
         for name in _OPTIONAL
         if getattr(new, name) is None
         and (value := getattr(old, name)) is not None
-        and (same or name not in ("sha1", "size", "content_modified_ns"))
+        and (same or name not in ("version_id", "sha1", "size", "content_modified_ns"))
     }
     return replace(new, **missing) if missing else new
