@@ -72,6 +72,7 @@ class Operations:
 
     def forget(self, node: int) -> None:
         ino = self.views.ino(node)
+        self.views.forget(node)
         if ino in self._removed:
             with self._lock:
                 self._removed.pop(ino, None)

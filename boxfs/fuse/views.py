@@ -95,6 +95,14 @@ class Views:
                 if not handles:
                     del self._open[node]
 
+    def forget(self, node: int) -> None:
+        """The kernel holds nothing of the node any more; names will not lead to a former one again."""
+        if node >= _ALIAS:
+            with self._lock:
+                ino = self._inos.get(node)
+                if ino is not None and self._current.get(ino) != node and node not in self._open:
+                    del self._inos[node]
+
     def _handles(self, node: int) -> tuple[HandleNo, ...]:
         with self._lock:
             return tuple(self._open.get(node, ()))

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from boxfs.base.errors import BadReply, Busy, Denied, FsError, InvalidArgument, NoSpace, NotFound, Unreachable
+from boxfs.base.errors import (
+    BadReply,
+    Busy,
+    Denied,
+    FsError,
+    InvalidArgument,
+    NoSpace,
+    NotFound,
+    QuotaExceeded,
+    Unreachable,
+)
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Event, EventKind, EventPage, Item, Kind
 from boxfs.core.backoff import LASTING, is_global, schedule_of
 from boxfs.core.calls import MakeFolder
@@ -156,6 +166,17 @@ def test_not_found_of_what_is_there_is_a_refusal_and_waits(drive: Drive, call: s
     (node,) = drive.tree.pending()
     assert node.attempts == 1
     assert "right" in str(node.error)
+
+
+def test_a_full_account_takes_what_has_no_bytes(drive: Drive) -> None:
+    drive.remote.fail("upload_file", QuotaExceeded("full"))
+    drive.write("f", b"1")
+    drive.clock.pass_(3)
+    drive.push_once()
+    drive.write("empty", b"")
+    drive.clock.pass_(3)
+    drive.push_once()
+    assert drive.remote.box.tree() == {"empty": b""}
 
 
 def test_what_box_says_of_one_item_does_not_shut_the_way_for_all() -> None:

@@ -126,3 +126,19 @@ def test_mode_of_a_former_node_is_that_of_the_file(files: MemoryFiles, ino: Ino)
     found = operations.setattr(ino, ME, mode=0o600)
     assert (found.mode & 0o777, found.size) == (0o600, 3)
     assert operations.getattr(operations.views.node(ino)).mode & 0o777 == 0o600
+
+
+def test_what_the_kernel_forgets_of_a_file_that_changes_all_the_time_is_not_kept(files: MemoryFiles, ino: Ino) -> None:
+    views = Views(files)
+    node = int(ino)
+    for n in range(20):
+        handle = files.open(ino, os.O_RDONLY, ME)
+        assert views.opened(node, handle)
+        files.new_version(ino, b"%d" % n)
+        former, node = node, views.node(ino)
+        views.forget(node)  # names lead to it: whoever looks it up again gets the same
+        views.released(former, handle)
+        views.forget(former)
+    assert views.node(ino) == node
+    assert views.ino(node) == ino
+    assert len(views._inos) == 1
