@@ -19,7 +19,9 @@ from tests.support.memorybox import MemoryBox, Told, fold
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Clock, Machine
 
-HISTORIES = int(os.environ.get("BOXFS_HISTORIES", "120"))
+HISTORIES = int(os.environ.get("BOXFS_HISTORIES", "2000"))
+QUICK = 100  # of them in scripts/check
+AWAY_S = 40 * 86400
 NAMES = ["a", "b", "c", "A"]
 
 
@@ -155,6 +157,8 @@ class History:
     # What a mount's threads do, and what goes wrong
     def machinery(self, at: Machine) -> None:
         what = self.dice.choice(["hear", "hear", "push", "push", "push", "wait", "crash", "outage", "fault", "cut"])
+        if what == "outage" and self.dice.random() < 0.2:
+            what = "away"
         self.log.append(f"{at.host} {what}")
         if what == "hear":
             self._try(at.hear)
@@ -171,6 +175,10 @@ class History:
             error = self.dice.choice([InDoubt("lost"), Unreachable("down"), RateLimited("slow", 3.0)])
             after = isinstance(error, InDoubt) and self.dice.random() < 0.8
             at.remote.fail("write", error, after=after, skip=self.dice.randint(0, 2))
+        elif what == "away":
+            # Longer than Box keeps events: what happened meanwhile is told to nobody.
+            self.clock.pass_(AWAY_S)
+            self.box.stream.clear()
         elif what == "cut":
             methods = ["upload_file", "upload_version", "update", "create_folder", "delete", "list_folder", "item"]
             method = self.dice.choice(methods)
@@ -218,7 +226,9 @@ def parent(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-@pytest.mark.parametrize("seed", range(HISTORIES))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed >= QUICK else []) for seed in range(HISTORIES)]
+)
 def test_history(seed: int, tmp_path: Path) -> None:
     history = History(seed, tmp_path)
     try:
