@@ -76,7 +76,8 @@ def prepare(path: str, *, subtype: str, nonempty: bool) -> str:
     mounted = mounted_at(real)
     if mounted is not None and mounted.kind == f"fuse.{subtype}":
         raise MountError(f"{path} is mounted already ({mounted.source}): unmount it first, or choose another place")
-    if not nonempty:
+    # An automount waits for the very mount that is being made: who reads its folder before that waits for ever.
+    if not nonempty and not (mounted is not None and mounted.kind == "autofs"):
         try:
             with os.scandir(path) as entries:
                 first = next(entries, None)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from boxfs.fuse.mountpoint import mounted_at, mounts, real_path
+import pytest
+
+from boxfs.fuse import mountpoint
+from boxfs.fuse.mountpoint import Mounted, mounted_at, mounts, real_path
 from boxfs.fuse.options import MountOptions
 
 
@@ -32,6 +36,14 @@ def test_real_path_follows_links(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("there")
     assert real_path(str(tmp_path / "link")) == str(tmp_path.resolve() / "there")
     assert real_path(str(tmp_path / "link" / "none")) == str(tmp_path.resolve() / "there" / "none")
+
+
+def test_below_an_automount_nothing_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would wait for the mount that waits for it (x-systemd.automount; found by scripts/drill-debian)."""
+    automount = Mounted(str(tmp_path), "autofs", "systemd-1", "0:40")
+    monkeypatch.setattr(mountpoint, "mounted_at", lambda _path: automount)
+    monkeypatch.setattr(os, "scandir", lambda _path: pytest.fail("this would hang"))
+    assert mountpoint.prepare(str(tmp_path), subtype="boxfs", nonempty=False) == str(tmp_path.resolve())
 
 
 def test_options_are_spelled_as_libfuse_reads_them() -> None:
