@@ -6,6 +6,7 @@ absent, or of another type than documented (box-api.md sections 5, 9, 19, 20).  
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -37,9 +38,11 @@ ITEM_FIELDS = (
 # With the attributes that POSIX has and Box lacks, at no extra call.
 LIST_FIELDS = ITEM_FIELDS + ",metadata.global.properties"
 
+_HALF = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _KINDS = {one.value: one for one in Kind}
+_LAST_NS = (1 << 63) // 10**9 * 10**9
 _LAST_S = 253402300799  # 9999-12-31T23:59:59Z
 
 
@@ -64,7 +67,16 @@ def text(value: Any) -> str | None:
         return None
     if isinstance(value, float):
         return str(int(value)) if value == value and abs(value) != float("inf") else None
-    return str(value) if isinstance(value, str | int) else None
+    if isinstance(value, str):
+        return whole_text(value)
+    return str(value) if isinstance(value, int) else None
+
+
+def whole_text(value: str) -> str:
+    """Return the string with half characters (JSON can hold them, UTF-8 and so a file name cannot) replaced."""
+    if value.isascii() or not _HALF.search(value):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def integer(value: Any) -> int | None:
@@ -77,6 +89,12 @@ def integer(value: Any) -> int | None:
         return int(value) if isinstance(value, str) and "e" not in value.lower() else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def _stored(value: Any) -> int | None:
+    """Return a count that fits into 63 bits, as it is to be stored; None from anything else."""
+    found = integer(value)
+    return found if found is not None and 0 <= found < 1 << 63 else None
 
 
 def number(value: Any) -> float | None:
@@ -103,7 +121,7 @@ def time(value: Any) -> datetime | None:
 
 
 def time_ns(value: Any) -> int | None:
-    """Return nanoseconds since the epoch of an RFC 3339 time; None where there is none."""
+    """Return nanoseconds since the epoch of an RFC 3339 time; None where there is none.  Cut off to 64 bits."""
     return _ns_of(value) if isinstance(value, str) else None
 
 
@@ -111,7 +129,9 @@ def time_ns(value: Any) -> int | None:
 def _ns_of(value: str) -> int | None:
     """The four times of an item are mostly one, and those of a folder's items often the same."""
     when = time(value)
-    return None if when is None else (when - _EPOCH) // _MICROSECOND * 1000
+    if when is None:
+        return None
+    return max(-_LAST_NS, min((when - _EPOCH) // _MICROSECOND * 1000, _LAST_NS))
 
 
 def box_time(ns: int) -> str:
@@ -167,13 +187,13 @@ def item(reply: Json, *, metadata_asked: bool = False) -> Item:
     return Item(
         kind=what,
         id=ItemId(item_id),
-        name=reply["name"] if isinstance(reply.get("name"), str) else "",
+        name=whole_text(reply["name"]) if isinstance(reply.get("name"), str) else "",
         parent_id=ItemId(parent) if parent is not None else None,
         etag=_etag(reply),
-        sequence_id=integer(reply.get("sequence_id")),
+        sequence_id=_stored(reply.get("sequence_id")),
         version_id=_version_id(version),
         sha1=_sha1(reply) or _sha1(version),
-        size=integer(reply.get("size")),
+        size=_stored(reply.get("size")),
         created_ns=time_ns(reply.get("created_at")),
         modified_ns=time_ns(reply.get("modified_at")),
         content_created_ns=time_ns(reply.get("content_created_at")),
@@ -185,7 +205,7 @@ def item(reply: Json, *, metadata_asked: bool = False) -> Item:
         can_rename=flag(rights.get("can_rename")),
         can_delete=flag(rights.get("can_delete")),
         properties=properties(instance) if instance or metadata_asked else None,
-        description=reply["description"] if isinstance(reply.get("description"), str) else None,
+        description=whole_text(reply["description"]) if isinstance(reply.get("description"), str) else None,
         shared_link=(text(obj(reply.get("shared_link")).get("url")) or "") if "shared_link" in reply else None,
         lock=obj(reply.get("lock")) if "lock" in reply else None,
         owner=text(owner.get("login")) or text(owner.get("name")) or text(owner.get("id")),

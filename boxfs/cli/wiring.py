@@ -142,6 +142,8 @@ class MountedDrive:
         self.files.annotate = self.sync.annotate
         self.files.is_cached = self._is_cached
         self.files.account_id = self._known.account_id
+        self.files.why_offline = self.sync.gateway.why_offline
+        self.files.came_back = self.sync.gateway.retry
         if self._known.space is not None:
             self.files.know_space(*self._known.space)
         self._locks: BoxLocks | None = None

@@ -42,6 +42,14 @@ SPACE_AGE_S = 600.0  # df may be so much behind; only looked at when somebody as
 UNKNOWN_SPACE = 10 << 40  # what df shows before Box was ever asked
 
 
+LAST_NS = (1 << 63) // 10**9 * 10**9  # a whole second
+
+
+def kept_time(ns: int) -> int:
+    """Return the time nearest to it that can be kept (64 bits: 1677 to 2262), as other file systems do."""
+    return max(-LAST_NS, min(ns, LAST_NS))
+
+
 class FileSystem(Xattrs):
     def __init__(self, tree: Tree, spool: Spool, reading: Opens, lists: Lists, account: Callable[[], Account]) -> None:
         """Takes what the last process left: unsent bytes are there before the first call is answered."""
@@ -112,7 +120,7 @@ class FileSystem(Xattrs):
             file = self.files.live(ino)
             if mtime_ns is not None and file is not None:
                 with file.lock:
-                    file.mtime_ns = mtime_ns
+                    file.mtime_ns = kept_time(mtime_ns)
         return self._attr(self._node(ino))
 
     def _with_attributes(
@@ -135,9 +143,9 @@ class FileSystem(Xattrs):
             if gid is not None:
                 node = replace(node, gid=None if gid == options.gid else gid)
         if atime_ns is not None:
-            node = replace(node, atime_ns=atime_ns)
+            node = replace(node, atime_ns=kept_time(atime_ns))
         if mtime_ns is not None:
-            node = replace(node, mtime_ns=mtime_ns, times_set=True)
+            node = replace(node, mtime_ns=kept_time(mtime_ns), times_set=True)
         return node
 
     def _refuse_owners(self, node: Node, mode: int | None, uid: int | None, gid: int | None) -> None:

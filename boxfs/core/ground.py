@@ -59,7 +59,11 @@ class Ground:
         self.foresight: Foresight | None = None
         # Who we are to Box, so that our own locks are told from those of others; None: not known.
         self.account_id: str | None = None
+        # Tells why Box cannot be reached just now; None where it can.  Told when it can after all.
+        self.why_offline: Callable[[], str | None] = lambda: None
+        self.came_back: Callable[[], None] = lambda: None
         # Mutable state
+        self._try_after = 0.0
         self._ask_after = 0.0  # monotonic; a float is written and read at once
 
     @property
@@ -93,10 +97,18 @@ class Ground:
         folder = self._folder(ino)
         if folder.complete and folder.stale is None:
             return folder
-        if folder.complete and time.monotonic() < self._ask_after:
+        why = self.why_offline()
+        if folder.complete and (why is not None or time.monotonic() < self._ask_after):
             return folder
+        if why is not None:
+            if time.monotonic() < self._try_after:
+                raise Unreachable(why)
+            self._try_after = time.monotonic() + ASK_AGAIN_S  # one tries: a dead network takes its time
         try:
-            return self._lists.list_folder(ino)
+            listed = self._lists.list_folder(ino)
+            if why is not None:
+                self.came_back()
+            return listed
         except RemoteError:
             if not folder.complete:
                 raise

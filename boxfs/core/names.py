@@ -59,6 +59,8 @@ def to_box(name: str, mark: int = 0) -> str:
 
 def to_local(name: str) -> str:
     """Return what the mount shows for a name that Box holds."""
+    if "/" in name or "\0" in name:  # Box refuses these; one that does not must not break the whole listing
+        name = name.replace("/", "／").replace("\0", "␀")
     if name.isascii() or not _NEEDS_DECODING.search(name):
         return name
     decoded = _ENCODED.sub(_decoded, _MARKED.sub(r"\1", name))

@@ -32,6 +32,7 @@ class Gateway:
         self._failures = 0
         self._state = Network(True)
         self._probing = False
+        self._limited = False  # Box is there, and told us to slow down
 
     def on_open(self, listener: Callable[[], None]) -> None:
         """`listener` is called, with no lock held, whenever Box answers again."""
@@ -41,6 +42,11 @@ class Gateway:
     def state(self) -> Network:
         with self._lock:
             return self._state
+
+    def why_offline(self) -> str | None:
+        """Return why Box cannot be reached; None where it can, or only says to slow down."""
+        with self._lock:
+            return None if self._state.online or self._limited else self._state.why
 
     def enter(self) -> int | None:
         """Return None where the caller may ask Box now, else the time (ns) to come again.
@@ -85,6 +91,7 @@ class Gateway:
                 return  # many calls fail at once; they count as one
             self._probing = False
             self._failures += 1
+            self._limited = isinstance(error, RateLimited)
             if isinstance(error, RateLimited):
                 delay = error.retry_after_s or OFFLINE.delay_s(self._failures)
             else:

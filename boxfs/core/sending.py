@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from boxfs.base.errors import Changed, FsError, InDoubt, NameTaken, NotEmpty, NotFound, QuotaExceeded
+from boxfs.base.errors import Changed, Denied, FsError, InDoubt, NameTaken, NotEmpty, NotFound, QuotaExceeded
 from boxfs.base.types import Ino, Item, ItemId, Kind
 from boxfs.core import attempts, attributes, backoff
 from boxfs.core.bodies import BaseGone, Contents, GivenUp
@@ -30,7 +30,7 @@ from boxfs.core.remote import Remote
 from boxfs.core.shown import shown_name
 from boxfs.core.tree import Change, Tree
 from boxfs.core.uploading import Prepared, Uploading
-from boxfs.core.wanted import box_name
+from boxfs.core.wanted import box_name, time_differs
 
 log = logging.getLogger(__name__)
 
@@ -280,7 +280,14 @@ class Sending:
             return
         with self._tree.change(frees=True) as change:
             asked = (call.name or remote.name, call.parent_id or remote.parent_id)
-            self._taken_in(change, node, item, asked=asked, place=not call.aside)
+            now = self._taken_in(change, node, item, asked=asked, place=not call.aside)
+            if call.set_time and now is not None:
+                self._time_was_sent(change, now, node.mtime_ns)
+
+    def _time_was_sent(self, change: Change, now: Node, mtime_ns: int) -> None:
+        """A Box that keeps another time than it was sent is not asked for ever: what it keeps shows in due time."""
+        if now.remote is not None and now.mtime_ns == mtime_ns and time_differs(now):
+            change.put(replace(now, remote=replace(now.remote, content_modified_ns=mtime_ns)))
 
     def _delete(self, call: Delete, node: Node) -> None:
         remote = node.remote
@@ -301,6 +308,8 @@ class Sending:
                     return
                 change.put(replace(now, complete=True, stale="Box has more in it than we knew"))
             self._incoming.list_folder(node.ino)
+            if self._still(call) is not None:
+                raise Denied("Box has something in the folder that it does not show to us") from None
             return
         except NotFound:
             pass
@@ -325,7 +334,10 @@ class Sending:
         with self._tree.change(frees=True) as change:
             current = change.node(call.ino)
             if current is not None and current.remote is not None and current.item_id == call.item_id:
-                item = replace(current.remote, properties=now)
+                # As we set them, whatever Box made of it: else what it does not keep would be sent again and again.
+                kept = {**now, **{key: value for key, value in changes.items() if value is not None}}
+                kept = {key: value for key, value in kept.items() if changes.get(key, value) is not None}
+                item = replace(current.remote, properties=kept)
                 change.put(replace(current, remote=item, attempts=0, not_before_ns=0, error=None))
 
     def _is_older_name(self, node: Node, item: Item, name: str) -> bool:

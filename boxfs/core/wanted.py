@@ -56,7 +56,7 @@ def time_differs(node: Node) -> bool:
     told_ns = node.remote.content_modified_ns if node.remote is not None else None
     if told_ns is None:
         return False
-    return max(node.mtime_ns, 0) // _SECOND != told_ns // _SECOND
+    return max(node.mtime_ns, 0) // _SECOND != max(told_ns, 0) // _SECOND  # Box takes none before 1970
 
 
 def box_name(node: Node) -> str:

@@ -123,3 +123,20 @@ def test_null_is_an_answer_and_absence_is_none() -> None:
     assert (told.lock, told.shared_link) == ({}, "")
     silent = wire.item({"type": "file", "id": "1"})
     assert (silent.lock, silent.shared_link) == (None, None)
+
+
+def test_numbers_that_cannot_be_stored_do_not_break_a_listing() -> None:
+    told = wire.item(
+        {
+            "type": "file",
+            "id": "1",
+            "size": 1e300,
+            "sequence_id": "9" * 30,
+            "content_modified_at": "9999-12-31T23:59:59Z",
+            "modified_at": "0001-01-01T00:00:00Z",
+        }
+    )
+    assert (told.size, told.sequence_id) == (None, None)
+    for ns in (told.content_modified_ns, told.modified_ns):
+        assert ns is not None
+        assert 2 * 10**18 < abs(ns) < 1 << 63

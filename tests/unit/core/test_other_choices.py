@@ -17,8 +17,10 @@ from boxfs.base.errors import (
     FsError,
     InvalidArgument,
     NoSpace,
+    NotEmpty,
     NotFound,
     QuotaExceeded,
+    RateLimited,
     Unreachable,
 )
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Event, EventKind, EventPage, Item, Kind
@@ -274,3 +276,89 @@ def test_rights_that_change_are_heard_of_below(drive: Drive, monkeypatch: pytest
     tell(monkeypatch, drive.remote, EventKind.COLLABORATION, "COLLAB_ROLE_CHANGE", source)
     drive.hear()
     drive.write("shared/below/f", b"2")
+
+
+def test_a_time_that_box_does_not_keep_is_sent_once(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive.write("f", b"1")
+    drive.push()
+    update = drive.remote.update
+    monkeypatch.setattr(drive.remote, "update", lambda *key, mtime_ns, **changes: update(*key, mtime_ns=1, **changes))
+    drive.fs.setattr(drive.ino("f"), mtime_ns=1_600_000_000_000_000_000, caller=ME)
+    drive.push()
+    assert drive.remote.counts()["update"] == 1
+    assert drive.stat("f").mtime_ns == 1_600_000_000_000_000_000
+
+
+def test_attributes_that_box_does_not_keep_are_sent_once(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive.write("f", b"1")
+    drive.push()
+    sent: list[object] = []
+
+    def forgetful(_kind: Kind, _item: object, changes: object, *, known: object) -> dict[str, str]:
+        sent.append(changes)
+        return {}
+
+    monkeypatch.setattr(drive.remote, "set_properties", forgetful)
+    drive.fs.setattr(drive.ino("f"), mode=0o755, caller=ME)
+    drive.push()
+    assert len(sent) == 1
+    assert drive.stat("f").mode & 0o777 == 0o755
+
+
+def test_a_folder_with_something_in_it_that_is_not_shown_is_not_asked_for_ever(drive: Drive) -> None:
+    drive.mkdir("d")
+    drive.push()
+    drive.remote.fail("delete", NotEmpty("there is more"), times=100)
+    drive.rmdir("d")
+    drive.clock.pass_(30)
+    for _ in range(5):
+        drive.push_once()
+    assert drive.remote.counts()["delete"] == 1
+    (node,) = drive.tree.pending()
+    assert "does not show" in str(node.error)
+
+
+def test_while_box_is_known_to_be_out_of_reach_nobody_waits_for_it(drive: Drive) -> None:
+    with drive.remote.someone() as box:
+        for name in ("d", "e"):
+            box.create(Kind.FOLDER, ROOT_FOLDER, name)
+    drive.hear()
+    drive.fs.why_offline = drive.sync.gateway.why_offline
+    drive.fs.came_back = drive.sync.gateway.retry
+    drive.sync.gateway.failed(RateLimited("slower", 60.0))
+    assert drive.ls("d") == []
+    drive.sync.gateway.answered()
+    drive.sync.gateway.failed(Unreachable("no network"))
+    drive.remote.fail("list_folder", Unreachable("no network"))
+    drive.remote.calls.clear()
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            drive.ls("e")
+    assert drive.remote.counts()["list_folder"] == 1
+    assert drive.ls() == ["d", "e"]
+    with drive.tree.change() as change:
+        root = change.node(ROOT_INO)
+        assert root is not None
+        change.put(replace(root, stale="for some reason"))
+    assert drive.ls() == ["d", "e"]
+    assert drive.remote.counts()["list_folder"] == 1
+    drive.fs._try_after = 0.0
+    assert drive.ls("e") == []
+    assert drive.sync.gateway.enter() is None, "others may try as well"
+
+
+@pytest.mark.parametrize("year", [-5000, 9999])
+def test_a_time_beyond_all_reason_is_cut_off(drive: Drive, year: int) -> None:
+    drive.write("f", b"1")
+    drive.fs.setattr(drive.ino("f"), mtime_ns=(year - 1970) * 31_556_952 * 10**9, caller=ME)
+    assert abs(drive.stat("f").mtime_ns) > 250 * 31_556_952 * 10**9
+    drive.push()
+
+
+def test_a_name_that_linux_cannot_have_does_not_break_its_folder(drive: Drive) -> None:
+    with drive.remote.someone() as box:
+        held = box.create(Kind.FILE, ROOT_FOLDER, "plain", b"1")
+        held.name = "a/b\0c"
+    drive.hear()
+    assert drive.ls() == ["a／b␀c"]
+    assert drive.push_once() == 0
