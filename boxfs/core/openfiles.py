@@ -138,9 +138,8 @@ class OpenFiles:
             for spool in sending.owned:
                 spool.close()
             if not file.handles and not file.sending:
-                if self._current.get(file.ino) is file and file.uploaded is None:
-                    del self._current[file.ino]
-                    self._drop(file)
+                if self._current.get(file.ino) is file and self._retired.get(file.ino) is not file:
+                    self._put_away(file)
                 else:
                     file.close()
         self._let_go(sending.number)
@@ -246,6 +245,8 @@ class OpenFiles:
         """Nobody has the file open any more.  With the lock and the file's held."""
         if self._current.get(file.ino) is not file:
             self._drop(file)
+        elif file.sending and not file.unlinked:
+            file.close()  # it stays the current one: who opens it must not write under the sender (`_sent` goes on)
         elif file.uploaded is not None and file.spool is not None and not file.unlinked:
             self._retire(file)
         else:

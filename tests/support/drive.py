@@ -6,6 +6,7 @@ No FUSE and no threads: what the threads do is done step by step in the test's o
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -57,12 +58,19 @@ class PlainReader:
 
 class Drive:
     def __init__(
-        self, folder: Path, remote: MemoryRemote | None = None, reading: Opens | None = None, **options: Any
+        self,
+        folder: Path,
+        remote: MemoryRemote | None = None,
+        reading: Opens | None = None,
+        *,
+        real_time: bool = False,
+        **options: Any,
     ) -> None:
+        """real_time: for tests that start the threads."""
         self.remote = remote if remote is not None else MemoryRemote()
         self.options = CoreOptions(**options)
         self.clock = Clock()
-        self.tree = Tree(Records(folder), self.options, clock=self.clock)
+        self.tree = Tree(Records(folder), self.options, clock=time.time_ns if real_time else self.clock)
         self.spool = Spool(folder / "spool")
         self.reading = PlainReading(self.remote)
         lists = Later()
