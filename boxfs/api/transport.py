@@ -275,39 +275,25 @@ def _pool_classes(local: threading.local, timeouts: Timeouts) -> dict[str, type[
         # urllib3 would send under the connect time-out, too short for a slow line.
         connection.sock.settimeout(timeouts.read_s)
 
-    return {"http": _plain_pool(before_request, connected), "https": _tls_pool(before_request, connected)}
+    hooks = {"before_request": before_request, "connected": connected}
+    plain = type("Connection", (_Hooked, HTTPConnection), hooks)
+    tls = type("Connection", (_Hooked, HTTPSConnection), hooks)
+    return {
+        "http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
 
 
-Hook = Callable[[Any], None]
+class _Hooked:
+    """Mixed into urllib3's connections: the hooks of `_pool_classes` at the right moments."""
 
+    before_request: Callable[[], None]
+    connected: Callable[[], None]
 
-def _plain_pool(before_request: Hook, connected: Hook) -> type[HTTPConnectionPool]:
-    class Connection(HTTPConnection):
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            before_request(self)
-            super().request(*args, **kwargs)
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self.before_request()
+        super().request(*args, **kwargs)  # type: ignore[misc]
 
-        def connect(self) -> None:
-            super().connect()
-            connected(self)
-
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Connection
-
-    return Pool
-
-
-def _tls_pool(before_request: Hook, connected: Hook) -> type[HTTPConnectionPool]:
-    class Connection(HTTPSConnection):
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            before_request(self)
-            super().request(*args, **kwargs)
-
-        def connect(self) -> None:
-            super().connect()
-            connected(self)
-
-    class Pool(HTTPSConnectionPool):
-        ConnectionCls = Connection
-
-    return Pool
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        self.connected()

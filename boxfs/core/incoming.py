@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from boxfs.base.errors import NotADirectory, NotFound, Unreachable
+from boxfs.base.errors import Busy, NotADirectory, NotFound
 from boxfs.base.flight import SingleFlight
 from boxfs.base.types import ROOT_INO, Event, EventKind, Ino, Item, Kind
 from boxfs.core.backoff import SECOND, is_global
@@ -83,7 +83,7 @@ class Incoming:
             finally:
                 with self._tree.lock:
                     self.memory.listing_ends(listing)
-        raise Unreachable("the folder changes faster than it can be listed")
+        raise Busy("the folder changes faster than it can be listed")
 
     # Answers to our own calls
     def learn(self, change: Change, items: Iterable[Item]) -> None:

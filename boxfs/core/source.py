@@ -262,8 +262,10 @@ class Source:
                     return
             except NotFound:
                 error = Changed(f"version {self.version.version_id} is no longer at Box; open the file again")
-            except (NotReady, RateLimited) as later:  # read(2) knows no "try again" on a file
+            except RateLimited as later:  # read(2) knows no "try again" on a file
                 error = Unreachable(str(later))
+            except NotReady as later:  # of this version only: it says nothing of the way to Box
+                error = BadReply(str(later))
             except (Changed, Denied, RemoteError) as failed:
                 error = failed
             except FsError as failed:  # read(2) would make something else of its errno

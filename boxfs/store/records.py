@@ -84,15 +84,18 @@ class Records:
             raise
 
     def _moved_aside(self, error: Exception) -> RecordsDamaged:
-        """Move the damaged state with its spool out of the way, so that no sweep can touch unsent bytes."""
+        """Move the damaged state out of the way, with a spool that lies in its folder.
+
+        One that lies elsewhere is set aside by core/recovery.py, as it belongs to no records then: no sweep touches it.
+        """
         aside = self.folder / time.strftime("damaged-%Y%m%d-%H%M%S")
         aside.mkdir(exist_ok=True)
         for name in ("state.db", "state.db-wal", "state.db-shm", "spool"):
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self.folder / name, aside / name)
         return RecordsDamaged(
-            f"the local state is damaged ({error}); it was moved to {aside} together with the contents that were not "
-            "uploaded yet (folder spool). Start again to go on without them"
+            f"the local state is damaged ({error}); it was moved to {aside}. What was not uploaded yet stays on this "
+            "disk: start again to go on without it; it is moved out of the way then, and the log says where to"
         )
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from boxfs.base.errors import BadReply, Changed, NotReady, Unreachable
-from boxfs.core.reading import NotCached, Reading, ReadingOptions
+from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
 from boxfs.core.source import FileVersion
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
@@ -219,7 +219,7 @@ def wrong(right: Iterator[bytes]) -> Iterator[bytes]:
         (short, BadReply),
         (long, BadReply),
         (reset, Unreachable),
-        (later, Unreachable),
+        (later, BadReply),
         (defect, BadReply),
         (gone, Changed),
     ],
@@ -329,7 +329,9 @@ def test_memory_is_bounded_and_given_back(make: Callable[..., Setup]) -> None:
     reader = setup.open(setup.box.add("7", data))
     for at in range(0, len(data), 128 * 1024):
         assert read(reader, at, 128 * 1024) == data[at : at + 128 * 1024]
-        assert setup.reading._memory.taken_bytes <= 16 * MIB
+        # What is fetched ahead, and of each fetching thread one small piece that somebody waited for: however slow the
+        # disk is to take it.
+        assert setup.reading._memory.taken_bytes <= 6 * MIB + MOST_THREADS * 256 * 1024
     reader.close()
     setup.reading.close()
     assert setup.reading._memory.taken_bytes == 0
