@@ -1,4 +1,4 @@
-"""A mount in the background: a child of its own session, in the foreground there; we wait until it is ready.
+"""A mount in the background: a child, in the foreground there; we wait until it is ready and of a session of its own.
 
 Nothing forks after threads have begun, and the one code path of the foreground serves both.  What goes wrong before the
 mount is ready is told by the parent, with the child's exit code.
@@ -35,7 +35,8 @@ def start(arguments: Sequence[str]) -> None:
                 stderr=errors,
                 pass_fds=(write_end,),
                 env={**os.environ, READY_FD: str(write_end)},
-                start_new_session=True,
+                # Of our session until it is mounted (MountProcess._on_ready): under an automount of systemd only the
+                # group of processes that systemd gave to mount(8) may touch the place; all others wait for the mount.
             )
             os.close(write_end)
             write_end = -1

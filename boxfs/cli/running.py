@@ -166,6 +166,10 @@ class MountProcess:
         log.info("mounted %s", where)
         if not self._parent.waits:
             click.echo(f"boxfs: mounted {where}", err=True)
+        if self._parent.waits:
+            # From here on no Ctrl-C and no closed terminal of the parent's is ours; not before: see background.py.
+            with contextlib.suppress(PermissionError):  # whoever started us has seen to that
+                os.setsid()
         self._parent.tell(ready=str(self._request.mountpoint))
         self._systemd.ready(f"mounted {where}")
         self._systemd.start_watchdog(self._healthy)

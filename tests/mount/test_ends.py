@@ -107,7 +107,9 @@ def test_the_background_mount_returns_when_it_is_ready(box: Box, tmp_path: Path)
         with pytest.raises(OSError, match="Read-only"):
             (m.path / "b").write_text("")
         assert b"my\\040box" in Path("/proc/self/mountinfo").read_bytes()
-        assert m.status()["state"] == "online"
+        status = m.status()
+        assert status["state"] == "online"
+        assert os.getsid(status["pid"]) == status["pid"], "no Ctrl-C and no closed terminal of ours ends it"
     finally:
         assert m.run("umount", str(m.path)).returncode == 0
     assert m.run("status").stdout == "no mount is running\n"
