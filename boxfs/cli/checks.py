@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import socket
 import ssl
@@ -27,6 +28,9 @@ from boxfs.fuse.library import FuseMissing, load
 
 _DISK_LOW_BYTES = 1 << 30
 _CLOCK_OFF_S = 60.0  # Box refuses JWT assertions of clocks that are further off (box-api.md section 2.3)
+
+
+_TOKEN = re.compile(r"(?m)^\s*token\s*=")  # not token_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def folders(account: str, settings: Settings) -> Iterator[Finding]:  # noqa: ARG
     yield Finding("disk", not low, f"{format_size(free)} free at {existing}",
                   "make room, or choose another cache_dir" if low else "")  # fmt: skip
     for path in places.config_files():
-        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and "token" in path.read_text():
+        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO) and _TOKEN.search(path.read_text()):
             yield Finding("config", False, f"{path} holds a token and can be read by others", f"chmod 600 {path}")
 
 

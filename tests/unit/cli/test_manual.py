@@ -111,3 +111,11 @@ def test_a_shell_completes_what_an_argument_can_be(tmp_path: Path, words: str, o
     }
     done = subprocess.run([sys.executable, "-m", "boxfs"], env=environ, capture_output=True, text=True, check=False)
     assert offered in [line.removeprefix("plain,") for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.mark.parametrize("unit", ["boxfs@.service", "boxfs-system@.service"])
+def test_a_unit_comes_up_again_after_a_kill_9_and_needs_no_package_for_its_reload(unit: str) -> None:
+    """Both failed on a clean Debian (scripts/drill-debian): mkdir at the dead mount, and /bin/kill is of procps."""
+    text = (_ROOT / "systemd" / unit).read_text()
+    assert "ExecStartPre=-/bin/mkdir" in text
+    assert "=/bin/kill" not in text
