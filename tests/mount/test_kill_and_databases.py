@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,10 @@ def test_sqlite_works_in_every_journal_mode(journal: str, drive: Mounted, tmp_pa
     assert sound(path) == list(range(400))
 
 
+def has_lines(path: Path, count: int) -> bool:
+    return path.read_bytes().count(b"\n") >= count
+
+
 WRITER = """
 import os, sqlite3, sys
 folder, journal = sys.argv[1:]
@@ -92,7 +97,7 @@ def test_kill_9_loses_no_fsynced_line_and_no_committed_row(journal: str, drive: 
             )
         try:
             # Long enough that uploads of the open files have begun and ended meanwhile.
-            eventually(lambda said=said: said.read_bytes().count(b"\n") >= 60, "sixty promises")
+            eventually(partial(has_lines, said, 60), "sixty promises")
             drive.signal(signal.SIGKILL)
             drive.ended()
         finally:
