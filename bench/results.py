@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import json
 import os
 import platform
@@ -81,7 +82,13 @@ def machine() -> dict[str, str]:
 
 
 def merge(path: Path, rows: dict[str, Row], order: list[str]) -> dict[str, Any]:
-    """Put rows into the file; the whole of it."""
+    """Put rows into the file; the whole of it.  Several runs may do so at once."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _merge(path, rows, order)
+
+
+def _merge(path: Path, rows: dict[str, Row], order: list[str]) -> dict[str, Any]:
     kept: dict[str, Any] = json.loads(path.read_text())["workloads"] if path.exists() else {}
     kept |= rows
     found = {"machine": machine(), "workloads": {name: kept[name] for name in order if name in kept}}

@@ -18,6 +18,8 @@ from tests.support.mounting import Mounted
 RCLONE_FLAGS = ("--vfs-cache-mode", "full", "--vfs-write-back", "2s")
 """2 s instead of 5 s until an upload begins: what boxfs waits, so that neither has a head start."""
 
+SETTLE_STEP_S = 0.25  # asking costs the daemon CPU, which is measured
+
 
 class System(Protocol):
     """A file system that can be mounted.
@@ -71,7 +73,7 @@ class Boxfs:
 
     def settle(self) -> None:
         (socket,) = self._run.rglob("*.sock")
-        eventually(lambda: not control.call(socket, "pending"), "boxfs has sent all")
+        eventually(lambda: not control.call(socket, "pending"), "boxfs has sent all", SETTLE_STEP_S)
 
 
 class Rclone:
@@ -125,7 +127,7 @@ class Rclone:
                 cache = json.load(reply)["diskCache"]
             return not (cache["uploadsInProgress"] or cache["uploadsQueued"])
 
-        eventually(idle, "rclone has sent all")
+        eventually(idle, "rclone has sent all", SETTLE_STEP_S)
 
 
 def rclone_program() -> Path:
