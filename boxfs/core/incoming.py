@@ -152,11 +152,10 @@ class Incoming:
         known = change.by_item(*item.key) is not None
         if event.kind is EventKind.LOCK and known:
             self.memory.strays[item.key] = None  # a source has no `lock`
-        if event.kind is EventKind.TRASHED and not item.trashed:  # it may have come back since, or not say so
-            if known:
-                self.memory.strays[item.key] = None
-            else:
-                self.memory.bury(item.key, item.sequence_id)
+        if event.kind is EventKind.TRASHED and not item.trashed:
+            # It may have come back since, or not say so.  Nor may one that is not known be believed gone as of this
+            # sequence_id: it is that of today, so the event of its return would be taken for old.
+            self.memory.strays[item.key] = None
             return True
         return False
 
