@@ -178,7 +178,19 @@ class Fsx:
     def _falloc(self, what: str, mode: int) -> None:
         offset, length = self.somewhere()
         self.note(what, offset, length)
-        self.both(lambda fd, _: fallocate(fd, mode, offset, length), MAY_REFUSE)
+
+        def call(fd: int, _path: Path) -> None:
+            try:
+                fallocate(fd, mode, offset, length)
+            except OSError as error:
+                if fd == self.fds[0] or error.errno != errno.EOPNOTSUPP or not mode & ZERO:
+                    raise
+                size = os.fstat(fd).st_size  # tmpfs as the local disk knows no ZERO_RANGE: written out
+                end = min(offset + length, size) if mode & KEEP_SIZE else offset + length
+                if end > offset:
+                    os.pwrite(fd, bytes(end - offset), offset)
+
+        self.both(call, MAY_REFUSE)
 
     def allocate(self) -> None:
         self._falloc("allocate", self.random.choice((0, KEEP_SIZE)))
