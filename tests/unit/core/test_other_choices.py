@@ -362,3 +362,35 @@ def test_a_name_that_linux_cannot_have_does_not_break_its_folder(drive: Drive) -
     drive.hear()
     assert drive.ls() == ["a／b␀c"]
     assert drive.push_once() == 0
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_poll_that_fails_says_nothing_of_box(
+    here: Machine, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Its host is another one, which a proxy may not let through; or a Box answers "reconnect" at once, each time."""
+    hearing = here.sync.hearing
+    pauses: list[float] = []
+    monkeypatch.setattr(hearing._nudge, "wait", pauses.append)
+    polls = 0
+
+    def blocked(_position: int, *, stop: object) -> bool:
+        nonlocal polls
+        polls += 1
+        assert here.sync.gateway.state.online
+        if polls == 10:
+            hearing.stop()
+        if fails:
+            raise Unreachable("no connection to realtime")
+        return False
+
+    monkeypatch.setattr(remote, "wait_for_events", blocked)
+    with remote.someone() as box:
+        box.create(Kind.FILE, ROOT_FOLDER, "theirs", b"1")
+    hearing._loop()
+    assert polls == 10
+    assert here.has("theirs")
+    assert remote.counts()["events"] <= 12
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 30
+    assert here.sync.gateway.state.online
