@@ -7,9 +7,9 @@ nanoseconds since the epoch, sizes are bytes.  (kind, id) is the key of an item:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Any, NamedTuple, NewType
 
 ItemId = NewType("ItemId", str)
 VersionId = NewType("VersionId", str)
@@ -147,9 +147,11 @@ class Part:
     sha1: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Attr:
-    """What stat(2) says of an inode.  mode: with the type bits.  blocks are of 512 bytes."""
+class Attr(NamedTuple):
+    """What stat(2) says of an inode.  mode: with the type bits.  blocks are of 512 bytes.
+
+    (A tuple, as DirEntry: a listing makes one for each name, in a fifth of the time that a dataclass takes.)
+    """
 
     ino: Ino
     mode: int
@@ -177,9 +179,8 @@ class StatFs:
     name_max: int = 255
 
 
-@dataclass(frozen=True, slots=True)
-class DirEntry:
+class DirEntry(NamedTuple):
     """One name of a folder's listing, with its attributes."""
 
     name: str
-    attr: Attr = field(repr=False)
+    attr: Attr

@@ -11,7 +11,7 @@ import errno
 import itertools
 import os
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from boxfs.base.errors import (
     BadHandle,
@@ -169,7 +169,7 @@ class FileIo(Namespace):
             node = held.file.node
         file = held.file
         with file.lock:
-            return replace(self._attr(node), size=file.size, mtime_ns=file.mtime_ns)
+            return self._attr(node)._replace(size=file.size, mtime_ns=file.mtime_ns)
 
     def release(self, handle: HandleNo) -> None:
         held = self._handles.pop(handle, None)

@@ -121,6 +121,10 @@ class Ground:
         if folder is not None:
             change.put(folder.but(mtime_ns=now_ns, ctime_ns=now_ns, times_set=False))
 
+    def is_stale(self, ino: Ino) -> bool:
+        node = self.tree.node(ino)
+        return node is None or (node.complete and node.stale is not None)
+
     # Rights
 
     def _may_change(self) -> None:

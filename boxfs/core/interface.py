@@ -38,6 +38,9 @@ class Watcher(Protocol):
     def entry_appeared(self, parent: Ino, name: str) -> None:
         """A name that the kernel may hold as absent exists now."""
 
+    def names_changed(self, folder: Ino) -> None:
+        """A listing of the folder that the kernel may hold does not stand any more."""
+
     def everything_changed(self) -> None:
         """Nothing that the kernel holds of names may be trusted (the event stream was lost)."""
 
@@ -81,6 +84,9 @@ class Files(Protocol):
     # Folders
     def readdir(self, ino: Ino) -> Sequence[DirEntry]:
         """Return a snapshot of the folder, without "." and "..".  Raises NotADirectory, Unreachable."""
+
+    def is_stale(self, ino: Ino) -> bool:
+        """Whether the listing of the folder, as far as one is known, may be out of date: nobody may keep it."""
 
     def mkdir(self, parent: Ino, name: str, mode: int, caller: Caller) -> Attr: ...
 

@@ -86,7 +86,7 @@ class Namespace(Ground):
 
     def mkdir(self, parent: Ino, name: str, mode: int, caller: Caller) -> Attr:
         folder = self._prepare(parent, name)
-        with self.tree.change() as change:
+        with self.tree.change(asked=True) as change:
             node = self._new(change, folder.ino, name, Kind.FOLDER, mode, caller)
             node = replace(node, complete=True)
             change.put(node)
@@ -117,7 +117,7 @@ class Namespace(Ground):
             raise NotPermitted("links and special files need attributes=auto or attributes=store")
         spool = self.files.new_spool()
         try:
-            with self.tree.change() as change:
+            with self.tree.change(asked=True) as change:
                 node = self._new(change, folder.ino, name, Kind.FILE, 0, caller)
                 node = replace(
                     node,
@@ -137,7 +137,7 @@ class Namespace(Ground):
         with self.files.lock:
             spool = self.files.new_spool()
             try:
-                with self.tree.change() as change:
+                with self.tree.change(asked=True) as change:
                     node = self._new(change, folder.ino, name, Kind.FILE, mode, caller)
                     node = self.identities.claim(change, node.but(content=Content(spool.number, self.tree.new_edit())))
                     change.put(node)
@@ -191,7 +191,7 @@ class Namespace(Ground):
         if node.is_folder:
             raise IsADirectory(f"{name!r} is a folder")
         self._may_remove(node)
-        with self.tree.change(frees=True) as change:
+        with self.tree.change(frees=True, asked=True) as change:
             now_node = change.child(parent, name)
             if now_node is None:
                 raise NotFound(f"{name!r} is gone")
@@ -214,7 +214,7 @@ class Namespace(Ground):
             raise NotADirectory(f"{name!r} is no folder")
         self._may_remove(node)
         self._listed(node.ino)
-        with self.tree.change(frees=True) as change:
+        with self.tree.change(frees=True, asked=True) as change:
             now_node = change.child(parent, name)
             if now_node is None:
                 raise NotFound(f"{name!r} is gone")
@@ -246,7 +246,7 @@ class Namespace(Ground):
             if file is not None:  # in this order, and the registry's too: what follows the change needs it
                 locks.enter_context(self.files.lock)
                 locks.enter_context(file.lock)
-            with self.tree.change() as change:
+            with self.tree.change(asked=True) as change:
                 found, target = change.child(old_parent, old_name), change.child(new_parent, new_name)
                 if found is None:
                     raise NotFound(f"{old_name!r} is gone")

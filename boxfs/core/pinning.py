@@ -200,6 +200,8 @@ class Pinning:
         if self._pins:
             self._workers.submit(Job(self._let_go, small=True), urgent=False)
 
+    def names_changed(self, folder: Ino) -> None: ...
+
     def everything_changed(self) -> None:
         self.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 
 from boxfs.base.types import Ino, Kind
 from boxfs.core.neighbours import Sibling
@@ -21,6 +22,9 @@ def version_of(node: Node) -> FileVersion | None:
     return FileVersion(remote.id, remote.version_id, remote.size, remote.sha1)
 
 
+_name = attrgetter("name")
+
+
 class TreeSurroundings:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -29,7 +33,7 @@ class TreeSurroundings:
     def siblings(self, folder: Ino) -> Sequence[Sibling]:
         return [
             Sibling(node.ino, node.name, version)
-            for node in self._tree.children(folder)
+            for node in sorted(self._tree.children(folder), key=_name)  # as a listing has them
             if (version := version_of(node)) is not None and version.size
         ]
 
@@ -75,4 +79,5 @@ class TreeSurroundings:
         return node is None or node.remote is None or (node.complete and node.stale is None)
 
     def _folders(self, folder: Ino) -> list[Ino]:
-        return [node.ino for node in self._tree.children(folder) if node.is_folder]
+        folders = [node for node in self._tree.children(folder) if node.is_folder]
+        return [node.ino for node in sorted(folders, key=_name)]

@@ -248,10 +248,11 @@ class Tree:
     # Changing
 
     @contextmanager
-    def change(self, *, frees: bool = False) -> Iterator[Change]:
+    def change(self, *, frees: bool = False, asked: bool = False) -> Iterator[Change]:
         """One transaction; a change inside a change joins it.
 
         frees: it makes room (a deletion, an acknowledgement), so on a full disk it may use the room kept for that.
+        asked: a program asked for it through the mount, so the kernel knows which names change.
         Raises NoSpace where the disk is full, with nothing changed.
         """
         with self.lock:
@@ -259,7 +260,7 @@ class Tree:
             if outer is not None:
                 yield outer
                 return
-            change = self._change = Change(self)
+            change = self._change = Change(self, asked=asked)
             try:
                 yield change
                 try:
@@ -277,6 +278,8 @@ class Tree:
         if self.watcher is not None:
             for note in change.notes:
                 note(self.watcher)
+            for folder in change.renamed_in:
+                self.watcher.names_changed(folder)
         for action in change.after:
             action()
         if woke:
@@ -425,8 +428,10 @@ class Tree:
 class Change:
     """One transaction under way; see `Tree.change`.  Used with the tree's lock held, by the thread that began it."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, *, asked: bool = False) -> None:
         self.tree = tree
+        self.renamed_in: dict[Ino, None] = {}  # folders whose listings do not stand any more, unknown to the kernel
+        self._notes_names = not asked
         self.touched: dict[Ino, Node | None] = {}  # final state of all that this change put or removed
         self.dirty: dict[Ino, Node | None] = {}  # the part of it that is not in SQLite yet
         self.absent: set[Ino] = set()  # known to have no row, so that nobody asks SQLite again
@@ -512,6 +517,10 @@ class Change:
             self.absent_items.discard(node.remote.key)
         if moved:
             tree._link(node)
+        if self._notes_names and (moved or (old is not None and old.kind_bits != node.kind_bits)):
+            self._note_names(node.parent)
+            if old is not None and old.parent != node.parent:
+                self._note_names(old.parent)
         self.dirty[ino] = self.touched[ino] = node
         self._mark(node)
         if node.is_folder and old is not None and old.item_id != node.item_id:
@@ -538,6 +547,8 @@ class Change:
         if old is None:
             return
         tree._unlink(old)
+        if self._notes_names:
+            self._note_names(old.parent)
         tree._drop(ino)
         if old.content is not None:
             self._free_spool(old.content.spool)
@@ -546,6 +557,13 @@ class Change:
         tree._generation += 1
         tree._listed -= len(tree._listings.pop(ino, {}))
         self.dirty[ino] = self.touched[ino] = None
+
+    def _note_names(self, folder: Ino | None) -> None:
+        """What the kernel may hold of a folder's listing does not stand.  (Of one that is not complete it has none.)"""
+        if folder is not None and folder not in self.renamed_in:
+            node = self.tree._load(folder)
+            if node is not None and node.complete:
+                self.renamed_in[folder] = None
 
     def remove_tree(self, ino: Ino) -> list[Node]:
         """Forget the node and everything below it; return all of them, parents first."""

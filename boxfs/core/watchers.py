@@ -26,6 +26,10 @@ class Watchers:
         for watcher in self._watchers:
             watcher.entry_appeared(parent, name)
 
+    def names_changed(self, folder: Ino) -> None:
+        for watcher in self._watchers:
+            watcher.names_changed(folder)
+
     def everything_changed(self) -> None:
         for watcher in self._watchers:
             watcher.everything_changed()

@@ -26,6 +26,7 @@ from boxfs.fuse.defects import Defects
 from boxfs.fuse.invalidation import SeenNames
 from boxfs.fuse.layout import StatLayout, statvfs, time_ns
 from boxfs.fuse.library import Library
+from boxfs.fuse.listings import Listings
 from boxfs.fuse.operations import RENAME_EXCHANGE, Operations
 from boxfs.fuse.options import MountOptions
 from boxfs.fuse.table import ARGUMENTS, OF_A_NAME, XATTR_REQUESTS, ForgetOne, LowlevelOps
@@ -69,6 +70,7 @@ class Binding:
         self._options = options
         self._layouts = library.layouts
         self._packed = StatLayout(library.layouts.c_stat, options.attr_timeout_s, options.entry_timeout_s)
+        self._entries = Listings(options.attr_timeout_s, options.entry_timeout_s, self._led_to)
         self._fh_offset = library.layouts.fuse_file_info.fh.offset
         self._buffer = _Buffer()
         self._defects = Defects()
@@ -159,11 +161,15 @@ class Binding:
         return lambda: self._library.reply_entry(req, packed)
 
     def _pack_entry(self, parent: int, name: bytes, attr: Attr, node: int | None = None) -> bytes:
+        return self._packed.entry(attr, self._led_to(parent, name, attr, node))
+
+    def _led_to(self, parent: int, name: bytes, attr: Attr, node: int | None = None) -> int:
+        """Return the kernel's inode that the name is about to lead to."""
         if node is None:
             node = self._operations.views.node(attr.ino)
         if self.seen_names is not None:
             self.seen_names.note(node, parent, name)
-        return self._packed.entry(attr, node)
+        return node
 
     # The hot four: no reply object, no second function
     def _make_lookup(self) -> Callable[..., None]:
@@ -320,7 +326,8 @@ class Binding:
         raise AssertionError("link is always refused")
 
     def _open(self, req: int, ino: int, fi: int) -> Callable[[], object]:
-        handle, direct = self._operations.open(ino, _i32(fi).value, self._caller(req))
+        flags = _i32(fi).value
+        handle, direct = self._operations.open(ino, flags, self._caller(req))
         info = self._opened(fi, handle, direct=direct)
 
         def reply() -> None:
@@ -361,9 +368,11 @@ class Binding:
         return self._done(req)
 
     def _opendir(self, req: int, ino: int, fi: int) -> Callable[[], object]:
-        handle = self._operations.opendir(Ino(ino))
+        handle, cache, keep = self._operations.opendir(Ino(ino))
         info = self._layouts.fuse_file_info.from_address(fi)
         info.fh = handle
+        info.cache_readdir = cache
+        info.keep_cache = keep
 
         def reply() -> None:
             if self._library.reply_open(req, fi) == -errno.ENOENT:
@@ -378,18 +387,11 @@ class Binding:
         return self._list(req, ino, size, offset, fi, plus=True)
 
     def _list(self, req: int, ino: int, size: int, offset: int, fi: int, *, plus: bool) -> Callable[[], object]:
-        size = min(size, _READ_BUFFER)
-        address = self._buffer.address
-        used = 0
-        entry, listed, stat_ = self._pack_entry, self._packed.listed, self._packed.stat
-        add = self._library.add_direntry_plus if plus else self._library.add_direntry
-        for name, attr, following, fresh in self._operations.readdir(Ino(ino), self._handle(fi), offset):
-            raw = name.encode("utf-8", "surrogateescape")
-            packed = (entry(ino, raw, attr) if fresh else listed(attr)) if plus else stat_(attr)
-            needed = add(req, address + used, size - used, raw, packed, following)
-            if needed > size - used:
-                break
-            used += needed
+        buffer = self._buffer
+        entries = self._operations.readdir(Ino(ino), self._handle(fi), offset)
+        pack = self._entries.pack_plus if plus else self._entries.pack
+        used = pack(buffer.view[: min(size, _READ_BUFFER)], ino, entries)
+        address = buffer.address
         return lambda: self._library.reply_buf(req, address, used)
 
     def _releasedir(self, req: int, _ino: int, fi: int) -> Callable[[], object]:

@@ -34,6 +34,9 @@ class Kernel(Protocol):
 
     def drop_name(self, parent: int, name: bytes) -> int: ...
 
+    def drop_listing(self, ino: int) -> int:
+        """The names of a folder, as it was read; not before who is reading it just now has what they asked for."""
+
     def drop_all_names(self) -> int:
         """Only from Linux 6.16 on."""
 
@@ -109,11 +112,15 @@ class Invalidator:
     def entry_gone(self, parent: Ino, name: str) -> None:
         self._put(("name", parent, name))
 
-    def entry_appeared(self, parent: Ino, name: str) -> None:
-        self._put(("name", parent, name))
+    entry_appeared = entry_gone
+
+    def names_changed(self, folder: Ino) -> None:
+        self._operations.folders.names_changed(folder)
+        self._put(("listing", folder))
 
     def everything_changed(self) -> None:
-        self._put(_EVERYTHING)
+        folders = self._operations.folders.all_names_changed()
+        self._put(_EVERYTHING, *(("listing", folder) for folder in folders))
 
     def _names_moved(self, ino: Ino) -> None:
         """Names of the file lead to another inode of the kernel now (views.py)."""
@@ -135,11 +142,11 @@ class Invalidator:
         with self._condition:
             return self._condition.wait_for(lambda: not self._queue and not self._sending, timeout_s)
 
-    def _put(self, notice: _Notice) -> None:
+    def _put(self, *notices: _Notice) -> None:
         self._operations.changes.note()
         with self._condition:
             if not self._stopped:
-                self._queue[notice] = None
+                self._queue.update(dict.fromkeys(notices))
                 self._condition.notify_all()
 
     def _run(self) -> None:
@@ -168,6 +175,8 @@ class Invalidator:
                 result = self._kernel.drop_attributes(self._operations.views.node(ino))
             case ("name", parent, name):
                 result = self._kernel.drop_name(parent, os.fsencode(name))
+            case ("listing", ino):
+                result = self._kernel.drop_listing(ino)
             case ("moved", ino):
                 result = self._drop_name_of(ino)
             case _:

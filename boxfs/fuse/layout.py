@@ -63,10 +63,6 @@ class StatLayout:
         """The name leads to the inode that the kernel is to call `node`; both may be kept for the timeouts."""
         return self._entry.pack(node, 0, *self._values(attr), self._attr_timeout_s, self._entry_timeout_s)
 
-    def listed(self, attr: Attr) -> bytes:
-        """For a folder's listing: inode number and kind, but nothing that the kernel should keep (nodeid 0)."""
-        return self._entry.pack(0, 0, *self._values(attr), 0.0, 0.0)
-
     def negative(self, timeout_s: float) -> bytes:
         """There is no such name, and that may be kept."""
         return struct.pack("=QQ", 0, 0) + bytes(self.size) + struct.pack("=dd", 0.0, timeout_s)

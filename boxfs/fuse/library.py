@@ -73,9 +73,6 @@ class Library:
         self.inval_entry = call(entry, c_int, c_void_p, c_uint64, c_char_p, c_size_t)
         # Memory only.
         self.req_ctx = quick("fuse_req_ctx", c_void_p, c_void_p)
-        add = (c_size_t, c_void_p, c_void_p, c_size_t, c_char_p, c_char_p, c_int64)
-        self.add_direntry = quick("fuse_add_direntry", *add)
-        self.add_direntry_plus = quick("fuse_add_direntry_plus", *add)
         self.view_memory = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, ctypes.c_ssize_t, c_int)(
             ("PyMemoryView_FromMemory", ctypes.pythonapi)
         )

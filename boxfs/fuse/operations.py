@@ -7,7 +7,6 @@ for).  Locks (flock, fcntl) are kept by the kernel; nothing of them arrives.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import stat
 import threading
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from boxfs.base.errors import Changed, FsError, InvalidArgument, NotFound, NotPermitted, NotSupported
 from boxfs.base.types import ROOT_INO, Attr, HandleNo, Ino, StatFs
 from boxfs.core.interface import Caller, Files
-from boxfs.fuse.folders import Changes, Folders
+from boxfs.fuse.folders import Changes, Folders, Opening
 from boxfs.fuse.views import Views
 
 RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
@@ -77,6 +76,7 @@ class Operations:
             with self._lock:
                 self._removed.pop(ino, None)
         self._set_id.discard(ino)
+        self.folders.forget(ino)
 
     def _seen(self, attr: Attr) -> Attr:
         if attr.mode & _SET_ID and stat.S_ISREG(attr.mode):
@@ -180,10 +180,10 @@ class Operations:
 
     def _remember_removed(self, attr: Attr) -> None:
         with self._lock:
-            self._removed[attr.ino] = dataclasses.replace(attr, nlink=0)
+            self._removed[attr.ino] = attr._replace(nlink=0)
 
     # Folders
-    def opendir(self, ino: Ino) -> HandleNo:
+    def opendir(self, ino: Ino) -> Opening:
         self.getattr(ino)
         return self.folders.open(ino)
 

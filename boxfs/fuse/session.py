@@ -257,6 +257,12 @@ class _Kernel:
     def drop_name(self, parent: int, name: bytes) -> int:
         return self._told(self._library.inval_entry(self._session, parent, name, len(name)))
 
+    def drop_listing(self, ino: int) -> int:
+        # A name that no folder has: before it looks, the kernel waits for who is reading the folder.  Without that an
+        # answer on its way to a reader would be kept although it is older than the notice.
+        self._told(self._library.inval_entry(self._session, ino, b"/", 1))
+        return self._told(self._library.inval_inode(self._session, ino, 0, 0))
+
     def drop_all_names(self) -> int:
         try:
             os.write(self._fd, _EPOCH_NOTICE)

@@ -6,6 +6,7 @@ The promise is two seconds; a loaded machine may take longer, so the tests wait 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def warm(mount: Mounted) -> dict[str, bytes | None]:
             path.stat()
             seen[os.path.relpath(path, mount.path)] = path.read_bytes()
     return seen
+
+
+def listed(mount: Mounted) -> set[str]:
+    """All paths, by what folders list: from the kernel alone where it keeps the listings."""
+    return {
+        os.path.relpath(os.path.join(top, name), mount.path)
+        for top, folders, files in os.walk(mount.path)
+        for name in folders + files
+    }
+
+
+def at_box(box: Box) -> set[str]:
+    return {path.strip("/") + (".url" if entry.kind == "web_link" else "") for path, entry in box.tree().items()}
 
 
 def text(path: Path) -> bytes | None:
@@ -99,6 +113,11 @@ def replace_file_by_folder(box: Box) -> None:
     box.makedirs("/a/b/f07/inside")
 
 
+def web_link(box: Box) -> None:
+    body = {"url": "https://example.com", "name": "link", "parent": {"id": box.folder_id("/a/b")}}
+    box.call("POST", "/2.0/web_links", json=body)
+
+
 CHANGES: dict[str, tuple[Callable[[Box], None], Callable[[Path], bool]]] = {
     "create": (create, lambda m: text(m / "a/b/new") == b"new" and "new" in os.listdir(m / "a/b")),
     "edit": (edit, lambda m: text(m / "a/b/f01") == b"a longer text than before"),
@@ -110,6 +129,7 @@ CHANGES: dict[str, tuple[Callable[[Box], None], Callable[[Path], bool]]] = {
     "move_folder": (move_folder, lambda m: text(m / "c/moved/f29") == b"old 29" and not (m / "a/b").exists()),
     "restore": (restore, lambda m: text(m / "a/b/f05") == b"old 5"),
     "promote": (promote, lambda m: text(m / "a/b/f06") == b"old 6"),
+    "web_link": (web_link, lambda m: (m / "a/b/link.url").exists()),
     "replace_file_by_folder": (replace_file_by_folder, lambda m: (m / "a/b/f07/inside").is_dir()),
 }
 
@@ -124,6 +144,7 @@ def test_a_change_made_at_box_shows_and_lists_nothing_again(change: str, drive: 
         eventually(lambda: shows(drive.path), f"{change} shows")
     calls = [call for call in box.mount_calls() if not call.endswith("/dl") and not call.endswith("/content")]
     assert len(calls) <= 1, calls
+    eventually(lambda: listed(drive) == at_box(box), f"{change} shows in the listings that the kernel keeps")
 
 
 def test_a_folder_shared_with_us_appears_and_vanishes(drive: Mounted, box: Box) -> None:
@@ -152,6 +173,28 @@ def test_a_folder_shared_with_us_appears_and_vanishes(drive: Mounted, box: Box) 
         eventually(lambda: "Joint" not in os.listdir(drive.path), "the shared folder is gone")
     finally:
         other.close()
+
+
+BY_THE_OTHER: dict[str, Callable[[Path], object]] = {
+    "files": lambda m: [(m / f"a/b/new{n}").write_bytes(b"new") for n in range(3)],
+    "a folder": lambda m: (m / "c/inside").mkdir(),
+    "a rename": lambda m: (m / "a/b/f01").rename(m / "a/b/renamed"),
+    "a move": lambda m: (m / "a/b/f02").rename(m / "c/inside/f02"),
+    "a moved folder": lambda m: (m / "c/inside").rename(m / "a/inside"),
+    "a removal": lambda m: (m / "a/b/f03").unlink(),
+    "a removed folder": lambda m: shutil.rmtree(m / "a/inside"),
+}
+
+
+def test_changes_by_a_second_mount_show_in_listings_that_the_kernel_keeps(
+    drive: Mounted, box: Box, tmp_path: Path
+) -> None:
+    with Mounted(box.url, tmp_path / "other") as other:
+        warm(other)
+        for name, change in BY_THE_OTHER.items():
+            change(other.path)
+            other.sync()
+            eventually(lambda: listed(drive) == at_box(box) == listed(other), f"{name} by the other mount")
 
 
 def test_what_changed_while_unmounted_is_seen_at_three_calls(drive: Mounted, box: Box) -> None:

@@ -13,7 +13,7 @@ import stat
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from boxfs.base.errors import (
     BadHandle,
@@ -291,6 +291,9 @@ class MemoryFiles:
         with self._lock:
             return [DirEntry(name, self._attr(self._nodes[i])) for name, i in self._folder(ino).children.items()]
 
+    def is_stale(self, ino: Ino) -> bool:
+        return ino not in self._nodes
+
     def mkdir(self, parent: Ino, name: str, mode: int, caller: Caller) -> Attr:
         with self._lock:
             return self._attr(self._add(parent, name, stat.S_IFDIR | stat.S_IMODE(mode), caller))
@@ -424,7 +427,7 @@ class MemoryFiles:
     def handle_attr(self, handle: HandleNo) -> Attr:
         with self._lock:
             node, _, content = self._of_handle(handle)
-            return replace(self._attr(node), size=content.size)
+            return self._attr(node)._replace(size=content.size)
 
     def write(self, handle: HandleNo, data: memoryview, offset: int) -> int:
         node, flags, content = self._of_handle(handle)
@@ -558,13 +561,13 @@ class Remote:
             if ino:
                 self._files.watcher.content_changed(ino)
             else:
-                self._files.watcher.entry_appeared(parent, name)
+                self._appeared(parent, name)
 
     def mkdir(self, path: str, *, tell: bool = True) -> None:
         parent, name, _ = self.find(path)
         self._files.mkdir(parent, name, 0o755, self._caller)
-        if tell and self._files.watcher is not None:
-            self._files.watcher.entry_appeared(parent, name)
+        if tell:
+            self._appeared(parent, name)
 
     def remove(self, path: str, *, tell: bool = True) -> None:
         parent, name, ino = self.find(path)
@@ -574,16 +577,26 @@ class Remote:
             self._files.rmdir(parent, name)
         else:
             self._files.unlink(parent, name)
-        if tell and self._files.watcher is not None:
-            self._files.watcher.entry_gone(parent, name)
+        if tell:
+            self._gone(parent, name)
 
     def rename(self, old: str, new: str, *, tell: bool = True) -> None:
         old_parent, old_name, _ = self.find(old)
         new_parent, new_name, taken = self.find(new)
         self._files.rename(old_parent, old_name, new_parent, new_name)
-        if tell and self._files.watcher is not None:
-            self._files.watcher.entry_gone(old_parent, old_name)
-            (self._files.watcher.entry_gone if taken else self._files.watcher.entry_appeared)(new_parent, new_name)
+        if tell:
+            self._gone(old_parent, old_name)
+            (self._gone if taken else self._appeared)(new_parent, new_name)
+
+    def _appeared(self, parent: Ino, name: str) -> None:
+        if self._files.watcher is not None:
+            self._files.watcher.entry_appeared(parent, name)
+            self._files.watcher.names_changed(parent)
+
+    def _gone(self, parent: Ino, name: str) -> None:
+        if self._files.watcher is not None:
+            self._files.watcher.entry_gone(parent, name)
+            self._files.watcher.names_changed(parent)
 
     def chmod(self, path: str, mode: int) -> None:
         ino = self.find(path)[2]

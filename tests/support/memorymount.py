@@ -55,15 +55,17 @@ class Awkward(MemoryFiles):
             raise RuntimeError("broken on purpose")
         return super().lookup(parent, name)
 
-    def count_getxattr(self) -> None:
-        """At the layer's own door, since it refuses most names by itself."""
-        original = Operations.getxattr
+    def count_requests(self, *names: str) -> None:
+        """At the layer's own door: what reaches it at all."""
+        for name in names:
+            setattr(Operations, name, self._counting(name, getattr(Operations, name)))
 
-        def counting(operations: Operations, ino: Any, name: bytes) -> bytes:
-            self.counts["getxattr"] = self.counts.get("getxattr", 0) + 1
-            return original(operations, ino, name)
+    def _counting(self, name: str, original: Any) -> Any:
+        def counting(*arguments: Any) -> Any:
+            self.counts[name] = self.counts.get(name, 0) + 1
+            return original(*arguments)
 
-        setattr(Operations, "getxattr", counting)  # noqa: B010 - mypy minds the assignment
+        return counting
 
 
 def main() -> int:
@@ -82,7 +84,7 @@ def main() -> int:
     if "extra" in given:
         given["extra"] = tuple(given["extra"])
     files = Awkward()
-    files.count_getxattr()
+    files.count_requests("getxattr", "readdir", "flush")
     remote = Remote(files)
     hooks = Hooks(
         on_ready=ready,

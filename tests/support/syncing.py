@@ -56,6 +56,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.notes: list[tuple[object, ...]] = []
+        self.listings: list[Ino] = []  # folders whose names changed
 
     def content_changed(self, ino: Ino) -> None:
         self.notes.append(("content", ino))
@@ -68,6 +69,9 @@ class Heard:
 
     def entry_appeared(self, parent: Ino, name: str) -> None:
         self.notes.append(("appeared", parent, name))
+
+    def names_changed(self, folder: Ino) -> None:
+        self.listings.append(folder)
 
     def everything_changed(self) -> None:
         self.notes.append(("everything",))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -207,3 +208,45 @@ def test_a_damaged_state_is_moved_aside_with_its_spool(tmp_path: Path) -> None:
     (aside,) = tmp_path.glob("damaged-*")
     assert (aside / "spool" / "1").read_bytes() == b"unsent"
     Tree(Records(tmp_path), OPTIONS).close()
+
+
+class Names:
+    """A watcher that remembers whose names changed, and hears nothing else."""
+
+    def __init__(self) -> None:
+        self.folders: list[Ino] = []
+
+    def names_changed(self, folder: Ino) -> None:
+        self.folders.append(folder)
+
+    def everything_changed(self) -> None: ...
+
+
+def test_folders_whose_names_changed_are_told_unless_a_program_asked_for_it(tree: Tree) -> None:
+    tree.watcher = names = Names()  # type: ignore[assignment]
+    two = add(tree, Item(Kind.FOLDER, ItemId("2"), "two", ItemId("0")))
+    file = add(tree, file_item(1, "a"))
+    assert names.folders == []  # neither folder was listed, so the kernel has no listing of it
+    with tree.change() as change:
+        for folder in (tree.node(ROOT_INO), two):
+            assert folder is not None
+            change.put(replace(folder, complete=True))
+    assert names.folders == []
+
+    def told(changed: Node | None, *, asked: bool = False) -> list[Ino]:
+        names.folders.clear()
+        with tree.change(asked=asked) as change:
+            if changed is None:
+                change.remove(file.ino)
+            else:
+                change.put(changed)
+        return sorted(names.folders)
+
+    assert told(replace(file, size=9)) == []
+    assert told(replace(file, name="b")) == [ROOT_INO]
+    assert told(replace(file, name="c"), asked=True) == []
+    assert told(replace(file, name="c", kind_bits=stat.S_IFLNK)) == [ROOT_INO]
+    assert told(replace(file, name="c", parent=two.ino)) == sorted([ROOT_INO, two.ino])
+    assert told(replace(file, name="c", parent=None)) == [two.ino]
+    assert told(replace(file, name="c", parent=two.ino)) == [two.ino]
+    assert told(None) == [two.ino]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from boxfs.base.types import Ino
+from boxfs.base.types import ROOT_INO, Ino
 from boxfs.fuse.invalidation import Invalidator, SeenNames
 from boxfs.fuse.operations import Operations
 from tests.support.memoryfiles import MemoryFiles
@@ -37,6 +37,9 @@ class Told:
 
     def drop_name(self, parent: int, name: bytes) -> int:
         return self._note("name", parent, name)
+
+    def drop_listing(self, ino: int) -> int:
+        return self._note("listing", ino)
 
     def drop_all_names(self) -> int:
         return self._note("all")
@@ -126,6 +129,20 @@ def test_everything_means_each_name_where_the_kernel_needs_it() -> None:
         invalidator.everything_changed()
         assert invalidator.settle(60)
     assert kernel.notices == [("name", 1, b"a"), ("name", 1, b"b")]
+
+
+def test_everything_means_each_listing_that_the_kernel_may_hold() -> None:
+    kernel, operations = Told(), Operations(MemoryFiles())
+    operations.opendir(ROOT_INO)
+    invalidator = Invalidator(kernel, operations, lambda: None)
+    invalidator.start()
+    try:
+        invalidator.everything_changed()
+        invalidator.names_changed(Ino(7))
+        assert invalidator.settle(60)
+    finally:
+        invalidator.stop(60)
+    assert kernel.notices == [("all",), ("listing", ROOT_INO), ("listing", 7)]
 
 
 def test_every_notice_makes_listings_look_again() -> None:

@@ -68,8 +68,6 @@ def test_entry_holds_inode_attributes_and_timeouts(library: Library) -> None:
     attr = Attr(Ino((1 << 40) + 5), stat.S_IFREG | 0o644, 1, 2, 3, 4, 5, 6, 7)
     kept = entry(layout.entry(attr, 99))
     assert (kept.ino, kept.attr.st_ino, kept.attr_timeout, kept.entry_timeout) == (99, attr.ino, 12.0, 34.0)
-    listed = entry(layout.listed(attr))
-    assert (listed.ino, listed.attr.st_ino, listed.entry_timeout) == (0, attr.ino, 0.0)
     negative = entry(layout.negative(56.0))
     assert (negative.ino, negative.entry_timeout) == (0, 56.0)
 
