@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -328,7 +329,7 @@ class Binding:
     def _open(self, req: int, ino: int, fi: int) -> Callable[[], object]:
         flags = _i32(fi).value
         handle, direct = self._operations.open(ino, flags, self._caller(req))
-        info = self._opened(fi, handle, direct=direct)
+        info = self._opened(fi, handle, direct=direct, reads=not flags & (os.O_ACCMODE | os.O_TRUNC))
 
         def reply() -> None:
             # -ENOENT: the caller was interrupted and there will be no release.
@@ -337,11 +338,12 @@ class Binding:
 
         return reply
 
-    def _opened(self, fi: int, handle: HandleNo, *, direct: bool = False) -> int:
+    def _opened(self, fi: int, handle: HandleNo, *, direct: bool = False, reads: bool = False) -> int:
         info = self._layouts.fuse_file_info.from_address(fi)
         info.fh = handle
         info.direct_io = direct
         info.keep_cache = not direct  # what the kernel holds is right until an invalidation says otherwise
+        info.noflush = reads  # its close has nothing to keep (libfuse 3.11)
         return fi
 
     def _create(self, req: int, parent: int, name: bytes, mode: int, fi: int) -> Callable[[], object]:

@@ -51,6 +51,8 @@ class Library:
         self.session_unmount = call("fuse_session_unmount", None, c_void_p)
         self.session_destroy = call("fuse_session_destroy", None, c_void_p)
         self.session_loop = call("fuse_session_loop", c_int, c_void_p)
+        self.session_receive_buf = call("fuse_session_receive_buf", c_int, c_void_p, c_void_p)
+        self.session_process_buf = call("fuse_session_process_buf", None, c_void_p, c_void_p)
         self.session_exit = call("fuse_session_exit", None, c_void_p)
         self.session_fd = call("fuse_session_fd", c_int, c_void_p)
         # Answers.  They return 0, or -errno where the kernel no longer waits.
@@ -72,6 +74,7 @@ class Library:
         self.inval_inode = call(inode, c_int, c_void_p, c_uint64, c_int64, c_int64)
         self.inval_entry = call(entry, c_int, c_void_p, c_uint64, c_char_p, c_size_t)
         # Memory only.
+        self.free = ctypes.PYFUNCTYPE(None, c_void_p)(("free", ctypes.CDLL(None)))
         self.req_ctx = quick("fuse_req_ctx", c_void_p, c_void_p)
         self.view_memory = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, ctypes.c_ssize_t, c_int)(
             ("PyMemoryView_FromMemory", ctypes.pythonapi)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boxfs.core.interface import Files
-from boxfs.fuse import mountpoint
+from boxfs.fuse import handshake, mountpoint
 from boxfs.fuse.binding import Binding
 from boxfs.fuse.invalidation import Invalidator
 from boxfs.fuse.library import Arguments, Library, load
@@ -113,6 +113,8 @@ class Session:
         try:
             invalidator = Invalidator(_Kernel(library, session), operations, lambda: binding.seen_names)
             self.invalidator = invalidator
+            if self.options.xattr and handshake.needed(library):
+                operations.clears_set_id = handshake.answer_init(library, session)
             workers = self._start_workers(library, session)
             invalidator.start()
             self._files.set_watcher(invalidator)
