@@ -6,7 +6,6 @@ The contract of every method is written there.  No state but the session's: noth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from boxfs.api import chunked, items, listing, longpoll, properties, wire
@@ -61,8 +60,7 @@ class BoxDrive:
         priority = Priority.BACKGROUND if background else Priority.FOREGROUND
         path = f"/folders/{folder_id}/items"
         found = listing.whole_folder(self.session, path, fields=LIST_FIELDS, priority=priority)
-        # Where an entry is, its listing says better than the entry: Box may name no parent of what is shared with us.
-        return [replace(each, parent_id=folder_id) for each in wire.items(found, metadata_asked=True)]
+        return wire.items(found, metadata_asked=True, listed_in=folder_id)
 
     def download(self, file_id: ItemId, version_id: VersionId | None) -> UrlDownload:
         return UrlDownload(self.session, f"/files/{file_id}/content", version_id=version_id)

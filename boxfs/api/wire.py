@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from boxfs.base.errors import BadReply
@@ -38,11 +39,13 @@ ITEM_FIELDS = (
 # With the attributes that POSIX has and Box lacks, at no extra call.
 LIST_FIELDS = ITEM_FIELDS + ",metadata.global.properties"
 
+_NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
 _HALF = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _KINDS = {one.value: one for one in Kind}
 _LAST_NS = (1 << 63) // 10**9 * 10**9
+_TOO_LARGE = 1 << 63
 _LAST_S = 253402300799  # 9999-12-31T23:59:59Z
 
 
@@ -56,7 +59,9 @@ def array(value: Any) -> list[Json]:
     """Return the objects of a list; one object alone counts as a list of one (conflicts), all else as none."""
     if isinstance(value, Mapping):
         return [value]
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+    return (
+        [each for each in value if type(each) is dict or isinstance(each, Mapping)] if isinstance(value, list) else []
+    )
 
 
 def text(value: Any) -> str | None:
@@ -83,6 +88,8 @@ def integer(value: Any) -> int | None:
     """Return an integer from 12, "12", 12.0 or 1.0034576983313e+14; None from anything else."""
     if type(value) is int:
         return value
+    if type(value) is str and value.isdecimal():
+        return int(value)
     if isinstance(value, bool):
         return None
     try:
@@ -93,8 +100,8 @@ def integer(value: Any) -> int | None:
 
 def _stored(value: Any) -> int | None:
     """Return a count that fits into 63 bits, as it is to be stored; None from anything else."""
-    found = integer(value)
-    return found if found is not None and 0 <= found < 1 << 63 else None
+    found = value if type(value) is int else integer(value)
+    return found if found is not None and 0 <= found < _TOO_LARGE else None
 
 
 def number(value: Any) -> float | None:
@@ -176,51 +183,64 @@ def item(reply: Json, *, metadata_asked: bool = False) -> Item:
 
     metadata_asked: global.properties were among the fields, so that their absence means that there are none.
     """
-    what, item_id = kind(reply.get("type")), text(reply.get("id"))
-    if what is None or item_id is None:
+    found = _item(reply, metadata_asked, None)
+    if found is None:
         raise BadReply(f"Box sent an item without type or id ({str(reply.get('type'))[:20]!r})")
-    rights, version = obj(reply.get("permissions")), obj(reply.get("file_version"))
-    instance = obj(obj(reply.get("metadata")).get("global")).get("properties")
-    owner = obj(reply.get("owned_by"))
-    parent = text(obj(reply.get("parent")).get("id"))
-    tags = reply.get("tags")
+    return found
+
+
+def items(replies: Iterable[Json], *, metadata_asked: bool = False, listed_in: ItemId | None = None) -> list[Item]:
+    """Return the items among the entries; what is no file, folder or web link is left out.
+
+    listed_in: the folder whose listing this is.  Where an entry is, that says better than the entry: Box may name no
+    parent of what is shared with us.
+    """
+    found = (_item(reply, metadata_asked, listed_in) for reply in replies)
+    return [each for each in found if each is not None]
+
+
+def _item(reply: Json, metadata_asked: bool, listed_in: ItemId | None) -> Item | None:
+    """Every entry of every listing comes through here: what is as it should be costs no call."""
+    get = reply.get
+    what, item_id, name = kind(get("type")), get("id"), get("name")
+    if type(item_id) is not str or not item_id:
+        item_id = text(item_id)
+    if what is None or item_id is None:
+        return None
+    rights, version, owner = obj(get("permissions")).get, obj(get("file_version")).get, obj(get("owned_by")).get
+    parent = listed_in if listed_in is not None else text(obj(get("parent")).get("id"))
+    instance = obj(obj(get("metadata")).get("global")).get("properties") if get("metadata") else None
+    created, modified = get("created_at"), get("modified_at")
+    content_created, content_modified = get("content_created_at"), get("content_modified_at")
+    description, shared_link, lock, tags = get("description"), get("shared_link"), get("lock"), get("tags")
+    etag, version_id, sha1 = text(get("etag")), text(version("id")), text(get("sha1")) or text(version("sha1"))
     return Item(
-        kind=what,
-        id=ItemId(item_id),
-        name=whole_text(reply["name"]) if isinstance(reply.get("name"), str) else "",
-        parent_id=ItemId(parent) if parent is not None else None,
-        etag=_etag(reply),
-        sequence_id=_stored(reply.get("sequence_id")),
-        version_id=_version_id(version),
-        sha1=_sha1(reply) or _sha1(version),
-        size=_stored(reply.get("size")),
-        created_ns=time_ns(reply.get("created_at")),
-        modified_ns=time_ns(reply.get("modified_at")),
-        content_created_ns=time_ns(reply.get("content_created_at")),
-        content_modified_ns=time_ns(reply.get("content_modified_at")),
-        trashed=reply.get("item_status") in ("trashed", "deleted") or text(reply.get("trashed_at")) is not None,
-        url=text(reply.get("url")),
-        can_download=flag(rights.get("can_download")),
-        can_upload=flag(rights.get("can_upload")),
-        can_rename=flag(rights.get("can_rename")),
-        can_delete=flag(rights.get("can_delete")),
-        properties=properties(instance) if instance or metadata_asked else None,
-        description=whole_text(reply["description"]) if isinstance(reply.get("description"), str) else None,
-        shared_link=(text(obj(reply.get("shared_link")).get("url")) or "") if "shared_link" in reply else None,
-        lock=obj(reply.get("lock")) if "lock" in reply else None,
-        owner=text(owner.get("login")) or text(owner.get("name")) or text(owner.get("id")),
-        tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
+        what,
+        ItemId(item_id),
+        whole_text(name) if isinstance(name, str) else "",
+        ItemId(parent) if parent is not None else None,
+        Etag(etag) if etag is not None else None,
+        _stored(get("sequence_id")),
+        VersionId(version_id) if version_id is not None else None,
+        sha1.lower() if sha1 is not None else None,
+        _stored(get("size")),
+        _ns_of(created) if type(created) is str else None,
+        _ns_of(modified) if type(modified) is str else None,
+        _ns_of(content_created) if type(content_created) is str else None,
+        _ns_of(content_modified) if type(content_modified) is str else None,
+        get("item_status") in ("trashed", "deleted") or text(get("trashed_at")) is not None,
+        text(get("url")),
+        flag(rights("can_download")),
+        flag(rights("can_upload")),
+        flag(rights("can_rename")),
+        flag(rights("can_delete")),
+        properties(instance) if instance else _NO_PROPERTIES if metadata_asked else None,
+        whole_text(description) if isinstance(description, str) else None,
+        (text(obj(shared_link).get("url")) or "") if shared_link or "shared_link" in reply else None,
+        obj(lock) if lock or "lock" in reply else None,
+        text(owner("login")) or text(owner("name")) or text(owner("id")),
+        tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
     )
-
-
-def items(replies: Iterable[Json], *, metadata_asked: bool = False) -> list[Item]:
-    """Return the items among the entries; what is no file, folder or web link is left out."""
-    return [item(reply, metadata_asked=metadata_asked) for reply in replies if is_item(reply)]
-
-
-def _etag(reply: Json) -> Etag | None:
-    etag = text(reply.get("etag"))
-    return Etag(etag) if etag is not None else None
 
 
 def _sha1(reply: Json) -> str | None:

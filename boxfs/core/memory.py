@@ -85,6 +85,10 @@ class Memory:
         """Return whose call under way may have made an item that nobody here knows."""
         return self._busy_names.get((item.parent_id, fold(item.name))) if item.parent_id is not None else None
 
+    def is_naming(self) -> bool:
+        """Tell whether a call under way gives an item a name."""
+        return bool(self._busy_names)
+
     def defer(self, ino: Ino, item: Item) -> None:
         held = self._deferred.setdefault(ino, {})
         if not older(item, held.get(item.key)):

@@ -23,6 +23,7 @@ from boxfs.core.conflict_names import conflict_name
 from boxfs.core.memory import Key, ListingUnderWay, Memory, older
 from boxfs.core.names import fold
 from boxfs.core.node import Node, Wanted
+from boxfs.core.planting import plant
 from boxfs.core.shown import fresh, is_vague, shown_mtime_ns, shown_name, shown_size, told
 from boxfs.core.tree import Change
 from boxfs.core.wanted import box_name
@@ -113,8 +114,9 @@ class Merge:
             else:
                 self.vanish(key)
         gone = {key for key, item in listing.news.items() if item.trashed}
+        items = plant(self._change, self._memory, folder, [item for item in items if item.key not in gone])
         self._change.expect(items)
-        self.learn([item for item in items if item.key not in gone], listing=True)
+        self.learn(items, listing=True)
         self.learn([item for item in listing.news.values() if not item.trashed])
         now = self._change.node(folder.ino)
         return self._change.put(replace(now, complete=True, stale=None)) if now is not None else None

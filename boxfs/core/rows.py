@@ -12,7 +12,7 @@ from typing import Any
 from boxfs.base.types import Etag, Ino, Item, ItemId, Kind, VersionId
 from boxfs.core.names import fold
 from boxfs.core.node import NOTHING, Content, Node
-from boxfs.store.records import NodeRow
+from boxfs.store.records import NodeRow, ToldRow
 
 _KINDS = {kind.value: kind for kind in Kind}
 _NO_REMOTE = (None,) * 16
@@ -69,16 +69,43 @@ def to_row(node: Node, pending: bool) -> NodeRow:
     )
 
 
+def told_row(node: Node, folded: str) -> ToldRow:
+    """Return the row of a node on which nothing was changed here.  folded: its name as Box compares names."""
+    item = node.remote
+    assert item is not None
+    return (
+        node.ino,
+        node.parent,
+        text(node.name),
+        text(folded),
+        node.kind.value,
+        node.size,
+        node.mtime_ns,
+        node.ctime_ns,
+        node.atime_ns,
+        item.id,
+        item.parent_id,
+        text(item.name),
+        item.etag,
+        item.sequence_id,
+        item.version_id,
+        item.sha1,
+        item.size,
+        item.created_ns,
+        item.modified_ns,
+        item.content_created_ns,
+        item.content_modified_ns,
+        _rights(item),
+        _properties(item.properties),
+        _extra(item),
+    )
+
+
 def _content_row(content: Content) -> tuple[Any, ...]:
     return (content.spool, content.edit, content.base, content.base_size, content.base_etag, content.base_file)
 
 
 def _remote_row(item: Item) -> tuple[Any, ...]:
-    extra = None
-    if item.lock is not None:
-        extra = _extra(item)
-    elif item.url or item.description or item.shared_link or item.owner or item.tags is not None:
-        extra = _extra_again(item.url, item.description, item.shared_link, item.owner, item.tags)
     return (
         item.id,
         item.parent_id,
@@ -93,30 +120,43 @@ def _remote_row(item: Item) -> tuple[Any, ...]:
         item.content_created_ns,
         item.content_modified_ns,
         1 if item.trashed else 0,
-        _digit(item.can_download)
-        + 3 * _digit(item.can_upload)
-        + 9 * _digit(item.can_rename)
-        + 27 * _digit(item.can_delete),
-        None if item.properties is None else json.dumps(dict(item.properties)) if item.properties else "{}",
-        extra,
+        _rights(item),
+        _properties(item.properties),
+        _extra(item),
     )
 
 
-def _extra(item: Item) -> str:
-    return json.dumps({key: value for key in _EXTRA if (value := getattr(item, key)) is not None}, default=dict)
+def _properties(properties: Mapping[str, str] | None) -> str | None:
+    return None if properties is None else json.dumps(dict(properties)) if properties else "{}"
+
+
+def _extra(item: Item) -> str | None:
+    if item.lock:
+        return json.dumps({key: value for key in _EXTRA if (value := getattr(item, key)) is not None}, default=dict)
+    return _extra_again(
+        item.url, item.description, item.shared_link, None if item.lock is None else False, item.owner, item.tags
+    )
 
 
 @lru_cache(maxsize=256)
-def _extra_again(
-    url: str | None, description: str | None, shared_link: str | None, owner: str | None, tags: tuple[str, ...] | None
-) -> str:
-    """In a folder, all but the owner is mostly nothing, and the owner is one."""
-    values = {"url": url, "description": description, "shared_link": shared_link, "owner": owner, "tags": tags}
-    return json.dumps({key: values[key] for key in _EXTRA if values.get(key) is not None})
+def _extra_again(*told: Any) -> str | None:
+    """In a folder, all but the owner is mostly nothing, and the owner is one.  A lock that is False was asked for."""
+    values = {key: value for key, value in zip(_EXTRA, told, strict=True) if value is not None}
+    if "lock" in values:
+        values["lock"] = {}
+    return json.dumps(values) if values else None
 
 
-def _digit(right: bool | None) -> int:
-    return 0 if right is None else 2 if right else 1
+_DIGITS = {None: 0, False: 1, True: 2}
+
+
+def _rights(item: Item) -> int:
+    return (
+        _DIGITS[item.can_download]
+        + 3 * _DIGITS[item.can_upload]
+        + 9 * _DIGITS[item.can_rename]
+        + 27 * _DIGITS[item.can_delete]
+    )
 
 
 _RIGHTS = (None, False, True)

@@ -54,7 +54,7 @@ class TreeSurroundings:
             node = self._tree.node(folder)
             if node is None or node.parent is None:
                 return
-            beside = self._folders(node.parent)
+            beside = self._tree.folders(node.parent)
             place = beside.index(folder) if folder in beside else 0
             before = beside[:place] if wrap else ()  # some programs sort by themselves
             for other in [*beside[place + 1 :], *before]:
@@ -63,11 +63,11 @@ class TreeSurroundings:
             folder = node.parent
 
     def _below(self, folder: Ino) -> Iterator[Ino]:
-        stack = self._folders(folder)[::-1]
+        stack = self._tree.folders(folder)[::-1]
         while stack:
             following = stack.pop()
             yield following
-            stack.extend(self._folders(following)[::-1])
+            stack.extend(self._tree.folders(following)[::-1])
 
     def parent(self, folder: Ino) -> Ino | None:
         node = self._tree.node(folder)
@@ -77,7 +77,3 @@ class TreeSurroundings:
         """Whether the table holds all of the folder; also true of one that Box does not have."""
         node = self._tree.node(folder)
         return node is None or node.remote is None or (node.complete and node.stale is None)
-
-    def _folders(self, folder: Ino) -> list[Ino]:
-        folders = [node for node in self._tree.children(folder) if node.is_folder]
-        return [node.ino for node in sorted(folders, key=_name)]

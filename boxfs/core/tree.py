@@ -30,18 +30,17 @@ from boxfs.base.errors import NoSpace
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Ino, Item, ItemId, Kind
 from boxfs.core import inodes
 from boxfs.core.interface import Watcher
+from boxfs.core.listings import Listing, Listings, listing_of
 from boxfs.core.names import fold
 from boxfs.core.node import Content, Node, Wanted
 from boxfs.core.options import CoreOptions
-from boxfs.core.rows import from_row, to_row, untext
+from boxfs.core.rows import from_row, to_row, told_row, untext
 from boxfs.core.shown import shown_name, told
 from boxfs.core.wanted import in_place, wanted
 from boxfs.store.records import Records
 
 ROOM_BYTES = 4 << 20
 _INO_STRIDE = 1024  # counted inode numbers are reserved on disk in blocks of so many
-
-Names = dict[str, Ino | tuple[Ino, ...]]  # folded name -> who has it (several: what Box let slip through)
 
 
 class Tree:
@@ -71,8 +70,7 @@ class Tree:
         self.lock = threading.RLock()
         self._nodes: dict[Ino, Node] = {}  # cache, oldest first; invariant: holds every node that is dirty
         self._items: dict[tuple[Kind, ItemId], Ino] = {}  # of the cached nodes with a remote
-        self._listings: dict[Ino, Names] = {}  # cache of whole folders, oldest first
-        self._listed = 0  # names in _listings
+        self._listings = Listings(lambda: self.options.cached_names)
         self._change: Change | None = None  # the one under way
         self._generation = 0
         self._last_edit = 0
@@ -144,8 +142,7 @@ class Tree:
     def children(self, parent: Ino) -> list[Node]:
         """Return all children that the table knows; whether these are all is the folder's `complete`."""
         with self.lock:
-            listing = self._listing(parent)
-            inos = [ino for one in listing.values() for ino in (one if isinstance(one, tuple) else (one,))]
+            inos = self._listing(parent).inos()
             nodes = self._nodes
             missing = sum(ino not in nodes for ino in inos)
             if missing > 8:
@@ -156,6 +153,17 @@ class Tree:
             out = [node for ino in inos if (node := self._load(ino)) is not None]
             self._evict()
             return out
+
+    def folders(self, parent: Ino) -> list[Ino]:
+        """Return those children that are folders, by name, as far as the table knows.  Not to be changed."""
+        with self.lock:
+            listing = self._listing(parent)
+            found = listing.folders()
+            if found is None:
+                self._flush()
+                listing.know_folders((Ino(ino), untext(name)) for ino, name in self.records.folders_in(parent))
+                found = listing.folders() or []
+            return found
 
     def by_item(self, kind: Kind, item_id: ItemId) -> Node | None:
         with self.lock:
@@ -346,28 +354,18 @@ class Tree:
         self._nodes.clear()
         self._items.clear()
         self._listings.clear()
-        self._listed = 0
         self._generation += 1
 
-    def _listing(self, parent: Ino) -> Names:
+    def _listing(self, parent: Ino) -> Listing:
         listing = self._listings.get(parent)
         if listing is None:
             self._flush()
-            listing = {}
-            for folded, ino in self.records.names(parent):
-                _add(listing, untext(folded), Ino(ino))
-            while self._listings and self._listed + len(listing) > self.options.cached_names:
-                oldest = next(iter(self._listings))
-                self._listed -= len(self._listings.pop(oldest))
-            self._listings[parent] = listing
-            self._listed += len(listing)
+            listing = listing_of((untext(folded), Ino(ino)) for folded, ino in self.records.names(parent))
+            self._listings.put(parent, listing)
         return listing
 
     def _holders(self, parent: Ino, name: str) -> Iterator[Node]:
-        found = self._listing(parent).get(fold(name))
-        if found is None:
-            return
-        for ino in found if isinstance(found, tuple) else (found,):
+        for ino in self._listing(parent).holders(fold(name)):
             node = self._load(ino)
             if node is not None:
                 yield node
@@ -378,19 +376,11 @@ class Tree:
 
     def _link(self, node: Node) -> None:
         if node.parent is not None:
-            listing = self._listings.get(node.parent)
-            if listing is not None:
-                before = len(listing)
-                _add(listing, fold(node.name), node.ino)
-                self._listed += len(listing) - before
+            self._listings.link(node.parent, fold(node.name), node.ino, node.name if node.is_folder else None)
 
     def _unlink(self, node: Node) -> None:
         if node.parent is not None:
-            listing = self._listings.get(node.parent)
-            if listing is not None:
-                before = len(listing)
-                _discard(listing, fold(node.name), node.ino)
-                self._listed += len(listing) - before
+            self._listings.unlink(node.parent, fold(node.name), node.ino)
 
     def _undo(self, change: Change) -> None:
         self.records.rollback()
@@ -533,6 +523,32 @@ class Change:
             tree._evict()
         return node
 
+    def plant(self, folder: Ino, new: Sequence[tuple[Node, str]]) -> bool:
+        """Store nodes, each with its folded name: all that is in the folder, nothing of them changed here.
+
+        Returns False, with nothing stored, where the table has one of the inodes or items already.
+        """
+        tree = self.tree
+        self._flush()
+        self._begin()
+        try:
+            if not tree.records.add_told([told_row(node, folded) for node, folded in new]):
+                return False
+        except NoSpace:  # to be done by the commit, which knows how to make room
+            self._restart()
+            return False
+        listing = listing_of((folded, node.ino) for node, folded in new)
+        listing.know_folders((node.ino, node.name) for node, _ in new if node.is_folder)
+        tree._listings.put(folder, listing)
+        for node, _ in new:
+            assert node.remote is not None
+            tree._nodes[node.ino] = self.touched[node.ino] = node
+            tree._items[node.remote.key] = node.ino
+        self.absent.difference_update(node.ino for node, _ in new)
+        self.absent_items.clear()
+        tree._evict()
+        return True
+
     def _mark(self, node: Node) -> None:
         if self.tree.wanted(node):
             self.tree._pending.add(node.ino)
@@ -555,7 +571,7 @@ class Change:
         tree._pending.discard(ino)
         tree._forget_vacated(old)
         tree._generation += 1
-        tree._listed -= len(tree._listings.pop(ino, {}))
+        tree._listings.drop(ino)
         self.dirty[ino] = self.touched[ino] = None
 
     def _note_names(self, folder: Ino | None) -> None:
@@ -699,13 +715,16 @@ class Change:
 
     def _again(self) -> None:
         """Do it once more from the start, after SQLite gave up for want of room."""
+        self._restart()
+        self._commit()
+
+    def _restart(self) -> None:
         self.tree.records.rollback()
         self._began = False
         self._begin()
         for step, values in self._steps:
             step(*values)
         self.dirty = dict(self.touched)
-        self._commit()
 
 
 def _based(content: Content | None, old: Item | None, new: Item, *, ours: bool) -> Content | None:
@@ -718,22 +737,3 @@ def _based(content: Content | None, old: Item | None, new: Item, *, ours: bool) 
     if not ours and new.version_id not in (None, old.version_id):
         return content
     return replace(content, base_etag=new.etag)
-
-
-def _add(listing: Names, folded: str, ino: Ino) -> None:
-    held = listing.get(folded)
-    if held is None or held == ino:
-        listing[folded] = ino
-    elif isinstance(held, tuple):
-        listing[folded] = held if ino in held else (*held, ino)
-    else:
-        listing[folded] = (held, ino)
-
-
-def _discard(listing: Names, folded: str, ino: Ino) -> None:
-    held = listing.get(folded)
-    if isinstance(held, tuple):
-        rest = tuple(one for one in held if one != ino)
-        listing[folded] = rest[0] if len(rest) == 1 else rest
-    elif held == ino:
-        del listing[folded]

@@ -11,23 +11,33 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from boxfs.base.errors import FsError, NoSpace
 from boxfs.store.lasting import make_folder, sync_names
-from boxfs.store.schema import NODE_COLUMNS, TABLES, VERSION
+from boxfs.store.schema import NODE_COLUMNS, TABLES, UNTOUCHED, VERSION
 
 NodeRow = tuple[Any, ...]  # in the order of NODE_COLUMNS
+ToldRow = tuple[Any, ...]  # in the order of TOLD_COLUMNS
 
 BALLAST_BYTES = 1 << 20  # room for some thousands of deletions on a disk that is full
 
 _COLUMNS = ", ".join(NODE_COLUMNS)
 _PUT = f"INSERT OR REPLACE INTO nodes ({_COLUMNS}) VALUES ({', '.join('?' * len(NODE_COLUMNS))})"
+_TOLD = f"({', '.join(UNTOUCHED.get(name, '?') for name in NODE_COLUMNS)})"
+# Rows of one statement, which is one step without the interpreter's lock: row by row, it is lost to other threads at
+# each.  SQLite takes 32,766 parameters in one, old builds 999.
+_TOGETHER = (32, 8, 1)
 
 
 class RecordsDamaged(FsError):
     """The state file cannot be read; it was moved aside.  The message says where and what to do."""
+
+
+class _Taken(FsError):
+    """There is such a row already."""
 
 
 class Records:
@@ -165,6 +175,29 @@ class Records:
     def put_nodes(self, rows: Iterable[NodeRow]) -> None:
         self._many(_PUT, rows)
 
+    def add_told(self, rows: Sequence[ToldRow]) -> bool:
+        """Store rows of items nothing of which was changed here.
+
+        Returns False, with none of them stored, where one of the inodes or items has a row.
+        """
+        self._run("SAVEPOINT added")
+        try:
+            self._add_told(rows)
+        except _Taken:
+            self._run("ROLLBACK TO added")
+            self._run("RELEASE added")
+            return False
+        self._run("RELEASE added")
+        return True
+
+    def _add_told(self, rows: Sequence[ToldRow]) -> None:
+        at = 0
+        for count in _TOGETHER:
+            sql = f"INSERT INTO nodes ({_COLUMNS}) VALUES {', '.join([_TOLD] * count)}"
+            while at + count <= len(rows):
+                self._run(sql, *chain.from_iterable(rows[at : at + count]))
+                at += count
+
     def remove_nodes(self, inos: Iterable[int]) -> None:
         self._many("DELETE FROM nodes WHERE ino = ?", ((ino,) for ino in inos))
 
@@ -188,6 +221,10 @@ class Records:
     def names(self, parent: int) -> list[tuple[Any, int]]:
         """Return (folded name, ino) of all children."""
         return self._all("SELECT folded, ino FROM nodes WHERE parent = ?", parent)
+
+    def folders_in(self, parent: int) -> list[tuple[int, Any]]:
+        """Return (ino, name) of those children that are folders."""
+        return self._all("SELECT ino, name FROM nodes WHERE parent = ? AND kind = 'folder'", parent)
 
     def children(self, parent: int) -> list[NodeRow]:
         return self._all(f"SELECT {_COLUMNS} FROM nodes WHERE parent = ?", parent)
@@ -323,6 +360,8 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _translated(error: sqlite3.Error, path: Path) -> FsError:
+    if isinstance(error, sqlite3.IntegrityError):
+        return _Taken(f"a row is in {path} already")
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
         return NoSpace(f"the disk that holds {path} is full")

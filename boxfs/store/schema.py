@@ -85,6 +85,16 @@ _NODES: tuple[tuple[str, str], ...] = (
 NODE_COLUMNS: tuple[str, ...] = tuple(name for name, _ in _NODES)
 COLUMN = {name: at for at, name in enumerate(NODE_COLUMNS)}
 
+# What the row of an item is that Box has just told of, while nothing was changed here; and what it has besides.
+UNTOUCHED: dict[str, str] = {
+    **dict.fromkeys(("pending", "kind_bits", "rdev", "times_set", "mark", "complete"), "0"),
+    **dict.fromkeys(("mode", "uid", "gid", "target", "xattrs"), "NULL"),
+    **dict.fromkeys(("spool", "edit", "base", "base_size", "base_etag", "base_file"), "NULL"),
+    **dict.fromkeys(("stale", "error", "conflict_of"), "NULL"),
+    **dict.fromkeys(("changed_ns", "attempts", "not_before_ns", "trashed"), "0"),
+}
+TOLD_COLUMNS: tuple[str, ...] = tuple(name for name in NODE_COLUMNS if name not in UNTOUCHED)
+
 TABLES: tuple[str, ...] = (
     "CREATE TABLE nodes (" + ", ".join(f"{name} {declaration}" for name, declaration in _NODES) + ")",
     "CREATE INDEX nodes_by_name ON nodes (parent, folded) WHERE parent IS NOT NULL",
