@@ -13,7 +13,7 @@ from boxfs.api.auth import Auth
 from boxfs.api.download import UrlDownload
 from boxfs.api.http import Body, Priority
 from boxfs.api.session import Session
-from boxfs.api.wire import ITEM_FIELDS, LIST_FIELDS
+from boxfs.api.wire import ITEM_FIELDS, LIST_FIELDS, WHOLE_FIELDS
 from boxfs.base.errors import NotFound
 from boxfs.base.types import (
     ROOT_FOLDER,
@@ -51,7 +51,7 @@ class BoxDrive:
         return wire.account(self.session.json("GET", "/users/me"))
 
     def item(self, kind: Kind, item_id: ItemId) -> Item:
-        found = wire.item(items.get(self.session, kind, item_id, fields=LIST_FIELDS), metadata_asked=True)
+        found = wire.item(items.get(self.session, kind, item_id, fields=WHOLE_FIELDS), metadata_asked=True)
         if found.trashed:
             raise NotFound(f"{kind} {item_id} is in the trash")
         return found
