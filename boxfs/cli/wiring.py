@@ -9,6 +9,7 @@ What is opened is closed in the opposite order, also where a later part cannot b
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -178,6 +179,7 @@ class MountedDrive:
 
     def serve(self, hooks: Hooks) -> int:
         """Threads start here: whoever forks does it before."""
+        spare_the_collector()
         self.files.start()
         self.sync.start()
         self.pinning.start()
@@ -259,6 +261,16 @@ class MountedDrive:
             self.sync.stop(_STOP_TIMEOUT_S)
         self.files.stop()
         self.closing.close()
+
+
+def spare_the_collector() -> None:
+    """Have Python's collector of cycles look at less, less often: it took a seventh of a large folder's listing.
+
+    What stands now, stays; and of the items of a listing, which come by the thousand, none is part of a cycle.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class LaterLists:
