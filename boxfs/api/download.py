@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 from urllib.parse import urljoin
 
 from boxfs.api import errors
@@ -19,6 +21,13 @@ from boxfs.api.http import Cost, Lost, Priority, Request, Response
 from boxfs.api.session import Session
 from boxfs.base.errors import BadReply, NotSupported, Unreachable
 from boxfs.base.flight import SingleFlight
+
+P = TypeVar("P")
+
+# How much is read at once.  A step that breaks off is lost, and nobody sees a byte of it before its end, so slow lines
+# take small ones; 256 KiB stay in a processor's cache until they are checked and stored.
+_FIRST_STEP, _LARGEST_STEP = 16 * 1024, 256 * 1024
+_QUICK_S = 0.01
 
 # A body that ends early is fetched on; so often without a single byte in between, then it is an error.
 BARREN_TRIES = 4
@@ -58,14 +67,46 @@ class UrlDownload:
 
         background: a call to the API that this may need lets people's calls go first.
         """
+        return self._all(start, stop, _inside, len, background, cancel)
+
+    def read_into(
+        self, buffer: memoryview, start: int, *, background: bool = False, cancel: Cancel | None = None
+    ) -> Iterator[int]:
+        """Fill `buffer` with the bytes from `start` on, as `read_range`; yield how many came, at each step of it."""
+
+        def fill(response: Response, at: int, stop: int) -> Iterator[int]:
+            step = _FIRST_STEP
+            _skip(response, at - _begins_at(response, at, stop))
+            while at < stop:
+                begun_s = time.monotonic()
+                count = response.read_into(buffer[at - start : min(at + step, stop) - start])
+                if not count:
+                    return
+                at += count
+                yield count
+                quick = time.monotonic() < begun_s + _QUICK_S
+                step = min(step * 2, _LARGEST_STEP) if quick else max(step // 2, _FIRST_STEP)
+
+        return self._all(start, start + len(buffer), fill, int, background, cancel)
+
+    def _all(
+        self,
+        start: int,
+        stop: int,
+        read: Callable[[Response, int, int], Iterator[P]],
+        length: Callable[[P], int],
+        background: bool,
+        cancel: Cancel | None,
+    ) -> Iterator[P]:
+        """Yield what `read` makes of the replies, from `start` until `stop` is reached."""
         priority = Priority.BACKGROUND if background else self._priority
         at, barren = start, 0
         while at < stop:
             response = self._open(at, stop, cancel, priority)
             before = at
             try:
-                for piece in _inside(response, at, stop):
-                    at += len(piece)
+                for piece in read(response, at, stop):
+                    at += length(piece)
                     yield piece
             except Lost as error:
                 lost: Exception | None = error
@@ -196,6 +237,13 @@ def _inside(response: Response, start: int, stop: int) -> Iterator[bytes]:
             yield wanted
         if at >= stop:
             return
+
+
+def _skip(response: Response, count: int) -> None:
+    """Read `count` bytes and drop them."""
+    scrap = memoryview(bytearray(min(count, _LARGEST_STEP)))
+    while count > 0 and (got := response.read_into(scrap[:count])):
+        count -= got
 
 
 def _begins_at(response: Response, start: int, stop: int) -> int:

@@ -132,7 +132,8 @@ class Headers(Mapping[str, str]):
 
 
 class Response:
-    """A reply.  Read it with `read` (whole, kept) or `chunks` (once), and close it; reading it whole closes it."""
+    """A reply.  Read it with `read` (whole, kept), or once with `chunks` or `read_into`, and close it; reading it whole
+    closes it."""
 
     def __init__(
         self,
@@ -140,11 +141,15 @@ class Response:
         headers: Mapping[str, str] | None = None,
         content: bytes | Iterator[bytes] = b"",
         on_close: Callable[[], None] = lambda: None,
+        read_into: Callable[[memoryview], int] | None = None,
     ) -> None:
+        """read_into: another way to the same body, without copies; None where there is none."""
         self.status = status
         self.headers = Headers((headers or {}).items())
         self._whole = content if isinstance(content, bytes) else None
         self._pieces = iter([content]) if isinstance(content, bytes) else content
+        self._read_into = read_into
+        self._rest = memoryview(b"")  # of a piece, for the next `read_into`
         self._on_close: Callable[[], None] | None = on_close
 
     def read(self) -> bytes:
@@ -159,6 +164,23 @@ class Response:
     def chunks(self) -> Iterator[bytes]:
         """Yield the body in pieces.  Raises Lost where it ends early."""
         return self._pieces
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Put what comes next of the body into `buffer`; return how many bytes (0: it has ended).
+
+        May wait until the buffer is full.  Raises Lost where the body ends early.
+        """
+        if self._read_into is not None:
+            return self._read_into(buffer)
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
     def close(self) -> None:
         if self._on_close is not None:

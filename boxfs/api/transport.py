@@ -8,6 +8,7 @@ meaning of a status.
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import logging
 import ssl
@@ -33,6 +34,11 @@ from boxfs.base.errors import InvalidArgument
 PIECE_BYTES = 128 * 1024
 # A connection that idled longer is not trusted with a request that cannot be repeated: its server may be closing it.
 IDLE_S = 20.0
+
+
+# What http.client says of a reply that another thread closed.
+_CLOSED_UNDER_US = (AttributeError, ValueError)
+_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_CLOSED_UNDER_US)
 
 
 class _NotOurs(logging.Filter):
@@ -95,7 +101,8 @@ class RequestsTransport:
             if body is not None:
                 body.close()
         pieces = _pieces(reply, request, cancel)
-        return Response(reply.status_code, reply.headers, pieces, lambda: self._finish(reply, cancel))
+        into = _reader(reply, request, cancel) if request.stream else None
+        return Response(reply.status_code, reply.headers, pieces, lambda: self._finish(reply, cancel), into)
 
     def close(self) -> None:
         with self._lock:
@@ -152,9 +159,30 @@ def _pieces(reply: requests.Response, request: Request, cancel: Cancel) -> Itera
             yield from reply.raw.stream(PIECE_BYTES, decode_content=False)
         else:
             yield from reply.iter_content(PIECE_BYTES)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, AttributeError, ValueError) as error:
-        # AttributeError, ValueError: what http.client says of a reply that another thread closed.
+    except _BROKEN as error:
         raise _translated(error, request, cancel, None) from error
+
+
+def _reader(reply: requests.Response, request: Request, cancel: Cancel) -> Callable[[memoryview], int] | None:
+    """Return what reads the body from the socket straight into memory: requests and urllib3 make objects of it, and
+    copies.  None where the body has no length, or another shape than is known here."""
+    raw = reply.raw
+    body = getattr(raw, "_fp", None)
+    if not isinstance(body, http.client.HTTPResponse) or body.chunked or body.length is None:
+        return None
+
+    def read_into(buffer: memoryview) -> int:
+        try:
+            count = body.readinto(buffer)
+            if not body.length:
+                raw.release_conn()  # the connection can serve the next request
+        except _BROKEN as error:
+            raise _translated(error, request, cancel, None) from error
+        if not count and body.length and len(buffer):
+            raise _translated(ConnectionResetError(), request, cancel, None)
+        return count
+
+    return read_into
 
 
 class _Sending:
@@ -192,7 +220,7 @@ def _translated(error: BaseException, request: Request, cancel: Cancel, body: _S
         return body.error
     if isinstance(error, Cancelled) or cancel.cancelled:
         return Cancelled("the request was given up")
-    if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_CLOSED_UNDER_US)):
+    if not isinstance(error, _BROKEN):
         return error
     host = urlsplit(request.url).netloc.rpartition("@")[2]
     causes = list(_causes(error))
@@ -209,7 +237,6 @@ def _translated(error: BaseException, request: Request, cancel: Cancel, body: _S
 
 
 TIMED_OUT = "timed out"
-_CLOSED_UNDER_US = (AttributeError, ValueError)
 _BAD_URL = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
 _NO_CONNECTION = (
     requests.exceptions.ConnectTimeout,

@@ -63,7 +63,14 @@ class CallCounter:
             raise
         if not request.stream:
             return response
-        return Response(response.status, response.headers, self._received(response), response.close)
+
+        def read_into(buffer: memoryview) -> int:
+            count = response.read_into(buffer)
+            with self._lock:
+                self._received_bytes += count
+            return count
+
+        return Response(response.status, response.headers, self._received(response), response.close, read_into)
 
     def _received(self, response: Response) -> Iterator[bytes]:
         with contextlib.closing(response):

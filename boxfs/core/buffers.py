@@ -1,14 +1,19 @@
-"""Buffers: how many bytes of fetched data may be in memory, over all files.
+"""Buffers: the memory of fetched data, over all files, and how much of it there may be.
 
 Fetching ahead stops where the limit is reached; what somebody waits for does not (each waiter adds one small piece).
-Pieces that the disk cache could not take are kept here, the oldest give way.
+Pieces that the disk cache could not take are kept here, the oldest give way.  Large pieces use the same memory one
+after the other, since fresh pages cost as much as receiving into them.
 """
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+
+POOLED = 1 << 20  # memory of at least so many bytes is used again
+MOST_SPARE = 32 << 20
 
 
 class Buffers:
@@ -19,6 +24,31 @@ class Buffers:
         self._taken = 0
         self._kept: OrderedDict[int, tuple[int, object, Callable[[], None]]] = OrderedDict()
         self._number = 0
+        self._spare: dict[int, list[memoryview]] = {}  # by size
+        self._spare_bytes = 0
+
+    # Memory
+
+    def lend(self, size: int) -> memoryview:
+        """Return memory of `size` bytes, with anything in it."""
+        if size < POOLED:
+            return memoryview(bytearray(size))
+        with self._lock:
+            if spare := self._spare.get(size):
+                self._spare_bytes -= size
+                return spare.pop()
+        # Not of the heap, which keeps holes of such a size.
+        return memoryview(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+    def take_back(self, memory: memoryview) -> None:
+        """Nobody writes into the memory any more, and who reads it looks afterwards whether it still held."""
+        size = len(memory)
+        with self._lock:
+            if POOLED <= size <= MOST_SPARE - self._spare_bytes and self._taken:
+                self._spare.setdefault(size, []).append(memory)
+                self._spare_bytes += size
+
+    # Room
 
     def take(self, wanted: int, *, least: int = 0) -> int:
         """Reserve up to `wanted` bytes, `least` of them whatever the limit says; return how many.
@@ -40,6 +70,9 @@ class Buffers:
     def give_back(self, size: int) -> None:
         with self._lock:
             self._taken -= size
+            if self._taken <= 0:  # nobody fetches
+                self._spare.clear()
+                self._spare_bytes = 0
 
     def keep(self, size: int, owner: object, forget: Callable[[], None]) -> None:
         """Leave `size` reserved bytes in memory until they are needed otherwise; then `forget` is called, once."""

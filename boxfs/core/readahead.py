@@ -16,7 +16,7 @@ FIRST = 1 * MIB  # with the first read; the head of a large file costs no more t
 SLACK = 1 * MIB  # of a run
 NEAR = 128 * 1024  # of what may become one
 MOST_SEQUENCES = 8
-LARGEST_PIECE = 4 * MIB
+LARGEST_PIECE = 8 * MIB
 
 
 class Ahead(NamedTuple):
@@ -49,8 +49,8 @@ class Sequence:
         """Whether a read from `start` is the next of this sequence."""
         return self._next is not None and abs(start - self._next) <= (SLACK if self._window else NEAR)
 
-    def advance(self, start: int, stop: int) -> Ahead | None:
-        """Note a read of [start, stop); return what to fetch ahead now."""
+    def advance(self, start: int, stop: int, connections: int = 8) -> Ahead | None:
+        """Note a read of [start, stop); return what to fetch ahead now, over so many connections."""
         last, self._next = self._next, stop
         if last is None:
             self.from_begin = start == 0
@@ -68,7 +68,8 @@ class Sequence:
         elif self._next - self._grown_at >= self._window // 4:
             self._window = min(self._window * 2, self._most)
             self._grown_at = self._next
-        piece = min(max(self._window // 8, FIRST), LARGEST_PIECE)
+        # A power of two, so that memory fits again.
+        piece = min(max(1 << (self._window // connections).bit_length() - 1, FIRST), LARGEST_PIECE)
         begin = max(self._asked, self._next)
         end = min(self._next + self._window, self._size)
         if end < self._size:

@@ -19,7 +19,8 @@ from boxfs.base.errors import FsError, NoSpace, Unreachable
 from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.buffers import Buffers
 from boxfs.core.neighbours import Neighbours, Surroundings
-from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence, Sequences
+from boxfs.core.pace import Pace
+from boxfs.core.readahead import FIRST, MIB, Sequence, Sequences
 from boxfs.core.remote import Download
 from boxfs.core.source import WHOLE, Source
 from boxfs.core.source import FileVersion as FileVersion
@@ -30,6 +31,7 @@ from boxfs.store.segment import BLOCK
 Progress = Callable[[int, int], None]  # bytes held, bytes in all
 
 KEPT_SOURCES = 256
+PINNED_PIECE = 4 * MIB
 MOST_ROUNDS = 20
 MOST_THREADS = 64
 
@@ -86,6 +88,7 @@ class Reading:
         self._options = options or ReadingOptions()
         self._workers = Workers("boxfs-fetch", background=self._options.downloads, most=MOST_THREADS)
         self._memory = Buffers(self._options.memory_bytes)
+        self._pace = Pace(self._options.downloads)
         self._neighbours: Neighbours | None = None
         self._lock = threading.Lock()
         # guarded by _lock, the one opened last at the end; invariant: at most KEPT_SOURCES that nobody uses
@@ -113,6 +116,7 @@ class Reading:
                     self._blocks,
                     self._workers,
                     self._memory,
+                    self._pace,
                     stall_s=self._options.stall_s,
                     patience_s=self._options.patience_s,
                 )
@@ -166,9 +170,9 @@ class Reading:
                 window = min(at + self._options.largest_window, version.size)
                 if asked < window:
                     asked = source.want(
-                        asked, window, piece_bytes=LARGEST_PIECE, least=LARGEST_PIECE if asked == at else 0
+                        asked, window, piece_bytes=PINNED_PIECE, least=PINNED_PIECE if asked == at else 0
                     )
-                at = min(at - at % LARGEST_PIECE + LARGEST_PIECE, version.size)
+                at = min(at - at % PINNED_PIECE + PINNED_PIECE, version.size)
                 source.wait_stored(at - 1)
                 asked = max(asked, at)
                 if progress is not None:
@@ -229,8 +233,14 @@ class Reading:
         if at == version.size and version.sha1 is not None and sha1.hexdigest() != version.sha1:
             self._blocks.evict(version.key)
 
+    @property
+    def connections(self) -> int:
+        """Over how many connections one file is worth fetching just now."""
+        return self._pace.connections
+
     def set_downloads(self, downloads: int) -> None:
         self._workers.set_background(downloads)
+        self._pace.set_most(downloads)
 
     def close(self) -> None:
         """Stop all fetching; readers that wait get Unreachable.  The blocks stay open (they are the owner's)."""
@@ -263,7 +273,7 @@ class _Reader:
         sequence = self._sequences.of(offset)
         if done < len(buffer):
             self._want(offset + done, stop, sequence)
-        ahead = sequence.advance(offset, stop)
+        ahead = sequence.advance(offset, stop, self._reading.connections)
         if ahead is not None:
             came = source.want(ahead.start, ahead.stop, piece_bytes=ahead.piece)
             sequence.refused(came)

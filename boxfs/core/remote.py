@@ -39,9 +39,10 @@ class Body(Protocol):
 class Download(Protocol):
     """One version's bytes, read by range over one download URL while that lives (box-api.md section 10)."""
 
-    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
-        """Yield the bytes of [start, stop) in order, whole or not at all.  background: people's requests go first.
+    def read_into(self, buffer: memoryview, start: int, *, background: bool = False) -> Iterator[int]:
+        """Fill `buffer` with the bytes from `start` on, in order, whole or not at all; yield how many, step by step.
 
+        background: people's requests go first.
         Raises Unreachable, NotFound (the version is gone), Denied, NotReady after the patience of the transport.
         A body that ends early is fetched on from where it stopped; what cannot be completed raises.
         May be called by several threads at once, each over a connection of its own.

@@ -1,8 +1,8 @@
 """Source: the bytes of one version, fetched in pieces; shared by all handles that have this version open.
 
-A *piece* is a range under way from Box: whole blocks in a buffer that fills from its begin.  Readers copy from it as
-bytes arrive; when it is complete it goes to the block cache and leaves memory (or stays a while, where the disk would
-not take it).  A block is in at most one piece, so two readers of it wait for one fetch.
+Readers copy from a piece (`piece.py`) as its bytes arrive.  Bytes go to the block cache while they come; a piece that
+is complete leaves memory (or stays a while, where the disk would not take it).  A block is in at most one piece, so two
+readers of it wait for one fetch.  What nobody waits for yet is fetched over as many connections as `pace.py` says.
 
 A piece that covers a whole small file is shown to nobody before its sha1 is right; of a larger one, the last bytes
 are not shown to who read all the others (`check`).  A piece that makes no progress
@@ -18,7 +18,8 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from boxfs.base.errors import (
@@ -33,8 +34,10 @@ from boxfs.base.errors import (
     Unreachable,
 )
 from boxfs.base.types import ItemId, VersionId
-from boxfs.core.buffers import Buffers
+from boxfs.core.buffers import POOLED, Buffers
 from boxfs.core.digest import RunningDigest
+from boxfs.core.pace import TELLING, Pace
+from boxfs.core.piece import Piece
 from boxfs.core.remote import Download
 from boxfs.core.workers import Job, Workers
 from boxfs.store.blocks import Blocks, content_key
@@ -44,6 +47,7 @@ log = logging.getLogger(__name__)
 
 SMALL = 2 * BLOCK  # such a piece is a matter of round trips, not of bandwidth: more of them at once
 WHOLE = 1 << 20  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
+STORED_AT_ONCE = 1 << 20  # bytes that go to the block cache while more of the piece comes
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
 
 
@@ -61,37 +65,6 @@ class FileVersion:
         return content_key(self.version_id, self.sha1, self.size)
 
 
-class Piece:
-    """[start, stop) of a version on its way.  All fields are guarded by the source's lock, but see `copy_into`.
-
-    arrived: readers may have [start, arrived); got: received so far (ahead of `arrived` while a sha1 is awaited).
-    """
-
-    __slots__ = ("arrived", "attempt", "buffer", "done", "error", "got", "job", "moved_at", "start", "sticky", "stop")
-
-    def __init__(self, start: int, stop: int, *, sticky: bool) -> None:
-        self.start, self.stop = start, stop
-        self.arrived = self.got = start
-        self.buffer: bytearray | None = None
-        self.attempt = 0
-        self.done = False
-        self.error: FsError | None = None
-        self.sticky = sticky  # goes on although nobody has the file open
-        self.moved_at: float | None = None  # monotonic time of the last progress; None: not begun
-        self.job: Job
-
-    def over(self) -> bool:
-        return self.done
-
-    def copy_into(self, buffer: memoryview, at: int) -> int:
-        """Copy what has arrived from `at` on; needs no lock, since bytes before `arrived` never change."""
-        count = min(self.arrived - at, len(buffer))
-        if count <= 0 or self.buffer is None:
-            return 0
-        buffer[:count] = memoryview(self.buffer)[at - self.start : at - self.start + count]
-        return count
-
-
 class Source:
     def __init__(
         self,
@@ -100,6 +73,7 @@ class Source:
         blocks: Blocks,
         workers: Workers,
         memory: Buffers,
+        pace: Pace,
         *,
         stall_s: float,
         patience_s: float,
@@ -111,6 +85,7 @@ class Source:
         self._blocks = blocks
         self._workers = workers
         self._memory = memory
+        self._pace = pace
         self._stall_s = stall_s
         self._patience_s = patience_s
         # Small files are checked before anybody sees them.
@@ -119,6 +94,8 @@ class Source:
         self._changed = threading.Condition()
         # guarded by _changed
         self._pieces: dict[int, Piece] = {}  # by number of the block
+        self._ahead: deque[Piece] = deque()  # to be fetched when it is their turn
+        self._under_way = 0  # pieces of these that are being fetched
         self._closed = False
         self._fetched = False  # since the last check; what the disk had was checked when it came
         self.users = 0  # guarded by Reading's lock
@@ -170,10 +147,30 @@ class Source:
         used = sum(piece.stop - piece.start for piece in begun)
         if granted > used:
             self._memory.give_back(granted - used)
-        for piece in begun:
-            if not self._workers.submit(piece.job, urgent=least > 0):
-                self._finish(piece, Unreachable("boxfs is being stopped"))
+        if least:
+            self._submit(begun, urgent=True)
+        else:
+            with self._changed:
+                self._ahead.extend(begun)
+            self._go_ahead()
         return stop
+
+    def _submit(self, pieces: Iterable[Piece], *, urgent: bool) -> None:
+        for piece in pieces:
+            if not self._workers.submit(piece.job, urgent=urgent):
+                self._finish(piece, Unreachable("boxfs is being stopped"))
+
+    def _go_ahead(self) -> None:
+        """Let so many pieces come that nobody waits for as the pace allows."""
+        with self._changed:
+            turn = []
+            while self._ahead and self._under_way < self._pace.connections:
+                piece = self._ahead.popleft()
+                if not (piece.done or piece.job.started or piece.job.urgent):  # else somebody came to wait for it
+                    turn.append(piece)
+                    piece.counted = True
+                    self._under_way += 1
+        self._submit(turn, urgent=False)
 
     def check(self) -> None:
         """Raise BadReply where the bytes that came are not those that Box told the sha1 of; then drop them all.
@@ -187,9 +184,9 @@ class Source:
             self._fetched = False
         if right is False:
             log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
-            self._digest.begin_anew()
             self.forget()
             self._blocks.evict(self.key)
+            self._digest.begin_anew()  # only now: who stores a piece goes on with what is at hand
             raise BadReply(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
 
     def _begin_locked(self, start: int, stop: int, sticky: bool) -> Piece:
@@ -201,9 +198,9 @@ class Source:
         return piece
 
     def wait(self, buffer: memoryview, at: int, *, urgent: bool = True) -> int:
-        """Wait until bytes from `at` on have come, if they are on their way, and copy them; return how many.
+        """Wait until the bytes from `at` on have come, as far as they are in one piece on its way, and copy them.
 
-        0: nothing is on its way (any more).  urgent: somebody waits, let it go first.
+        Returns how many; 0: nothing is on its way (any more).  urgent: somebody waits, let it go first.
         Raises what the fetch raised, and Unreachable where nothing moves.
         """
         begun = time.monotonic()
@@ -211,7 +208,8 @@ class Source:
             piece = self._pieces.get(at // BLOCK)
             if piece is None:
                 return 0
-            while not piece.over() and piece.arrived <= at:
+            until = min(at + len(buffer), piece.stop)
+            while not piece.done and piece.arrived < until:
                 if urgent and not piece.job.urgent:
                     self._workers.submit(piece.job, urgent=True)
                 now = time.monotonic()
@@ -221,6 +219,7 @@ class Source:
                 stalled = piece.moved_at is not None and now >= piece.moved_at + self._stall_s
                 if stalled and piece.attempt + 1 < ATTEMPTS:
                     self._try_anew_locked(piece, now)
+                piece.awaited = min(piece.awaited, until)
                 self._changed.wait(min(moved + self._patience_s - now, self._stall_s))
             if piece.arrived <= at and piece.error is not None:
                 raise piece.error
@@ -239,6 +238,10 @@ class Source:
     def _try_anew_locked(self, piece: Piece, now: float) -> None:
         piece.attempt += 1
         piece.moved_at = now
+        if piece.buffer is not None:  # the stalled thread may yet write into what it has
+            fresh = memoryview(bytearray(len(piece.buffer)))
+            fresh[: piece.arrived - piece.start] = piece.buffer[: piece.arrived - piece.start]
+            piece.buffer, piece.got = fresh, piece.arrived
         attempt = piece.attempt
         piece.job = Job(lambda: self._fetch(piece, attempt))
         self._workers.submit(piece.job, urgent=True)
@@ -248,6 +251,15 @@ class Source:
 
     def _fetch(self, piece: Piece, attempt: int) -> None:
         """Fill the piece; `attempt` tells whether it is still ours to fill."""
+        try:
+            self._fill(piece, attempt)
+        finally:
+            with self._changed:
+                self._under_way -= piece.counted
+                piece.counted = False
+            self._go_ahead()
+
+    def _fill(self, piece: Piece, attempt: int) -> None:
         error: FsError | None = None
         whole = piece.start == 0 and piece.stop == self.size and self.version.sha1 is not None
         for final in (False, True):
@@ -255,10 +267,11 @@ class Source:
                 if piece.attempt != attempt or piece.done:
                     return
                 if piece.buffer is None:
-                    piece.buffer = bytearray(piece.stop - piece.start)
+                    piece.buffer = self._memory.lend(piece.stop - piece.start)
+                buffer = piece.buffer
                 piece.moved_at = time.monotonic()
             try:
-                if not self._receive(piece, attempt, publish=not whole):
+                if not self._receive(piece, attempt, buffer, publish=not whole):
                     return
             except NotFound:
                 error = Changed(f"version {self.version.version_id} is no longer at Box; open the file again")
@@ -273,34 +286,49 @@ class Source:
             except Exception as defect:
                 log.exception("a download failed in a way nobody foresaw")
                 error = BadReply(f"the download failed: {type(defect).__name__}")
-            if error is not None or not whole or hashlib.sha1(piece.buffer).hexdigest() == self.version.sha1:
+            if error is not None or not whole or hashlib.sha1(buffer).hexdigest() == self.version.sha1:
                 break
             log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
             if final:
                 error = BadReply(f"Box sends other bytes of file {self.version.file_id} than its sha1 says")
             with self._changed:
                 piece.got = piece.start
-        self._finish(piece, error)
+        self._finish(piece, error, attempt)
 
-    def _receive(self, piece: Piece, attempt: int, *, publish: bool) -> bool:
+    def _receive(self, piece: Piece, attempt: int, buffer: memoryview, *, publish: bool) -> bool:
         """Receive what is missing.  Returns False where the piece is no longer ours.  Raises FsError."""
-        chunks = self._download.read_range(piece.got, piece.stop, background=not piece.job.urgent)
+        begin, at = piece.start, piece.got
+        told_at, waited_s = None, 0.0
+        steps = self._download.read_into(buffer[at - begin :], at, background=not piece.job.urgent)
         try:
-            for chunk in chunks:
+            while True:
+                begun_s = time.monotonic()
+                count = next(steps, 0)
+                now = time.monotonic()
+                if not count:
+                    break
+                at += count
                 with self._changed:
-                    if piece.attempt != attempt or piece.done or piece.buffer is None:
+                    if piece.attempt != attempt or piece.done:
                         return False
-                    at = piece.got - piece.start
-                    if piece.got + len(chunk) > piece.stop:
-                        raise BadReply("Box sent more bytes than were asked for")
-                    piece.buffer[at : at + len(chunk)] = chunk
-                    piece.got += len(chunk)
-                    piece.moved_at = time.monotonic()
+                    piece.got, piece.moved_at = at, now
                     if publish:
-                        piece.arrived = piece.got
-                        self._changed.notify_all()
+                        piece.arrived = at
+                        if at >= piece.awaited:
+                            piece.awaited = piece.stop
+                            self._changed.notify_all()
+                if publish:  # what is done with them is cheaper while they are in the processor's cache
+                    if self._digest is not None:
+                        self._digest.offer(begin, buffer[: at - begin])
+                    if at < piece.stop:
+                        self._store(piece, at_least=STORED_AT_ONCE)
+                waited_s += now - begun_s
+                if told_at is None or at - told_at >= TELLING:
+                    if told_at is not None:
+                        self._pace.note(at - told_at, waited_s)
+                    told_at, waited_s = at, 0.0  # from the first bytes on: before, it waited for an answer
         finally:
-            close: Callable[[], None] | None = getattr(chunks, "close", None)
+            close: Callable[[], None] | None = getattr(steps, "close", None)
             if close is not None:
                 close()
         with self._changed:
@@ -308,38 +336,48 @@ class Source:
                 raise BadReply("Box sent fewer bytes than were asked for")
             return piece.attempt == attempt and not piece.done
 
-    def _finish(self, piece: Piece, error: FsError | None) -> None:
+    def _finish(self, piece: Piece, error: FsError | None, attempt: int | None = None) -> None:
         """The piece is complete, or failed with `error`: let readers go on, store what came, leave the table."""
         size = piece.stop - piece.start
         with self._changed:
-            if piece.done:
+            if piece.done or attempt not in (None, piece.attempt):
                 return
             if error is None:
                 piece.arrived = piece.stop
             self._changed.notify_all()
-        if error is None and piece.buffer is not None and self._digest is not None:
-            self._digest.offer(piece.start, piece.buffer, self.read_ready)
-        stored = self._store(piece) if error is None or piece.arrived > piece.start else False
+        stored = self._store(piece)
+        if error is None and self._digest is not None:
+            self._digest.go_on(self.read_ready)
         with self._changed:
-            if piece.over():  # dropped meanwhile
+            if piece.over() or attempt not in (None, piece.attempt):  # dropped meanwhile, or begun anew
                 return
             piece.done = True
             piece.error = error
+            memory = piece.buffer
             if stored or error is not None:
                 self._leave_locked(piece)
+                if size >= POOLED:
+                    piece.buffer = None
             self._changed.notify_all()
         if stored or error is not None:
+            if memory is not None and piece.buffer is None:
+                self._memory.take_back(memory)
             self._memory.give_back(size)
         else:
             self._memory.keep(size, self, lambda: self._forget(piece))
 
-    def _store(self, piece: Piece) -> bool:
-        """Put the blocks that came into the cache; False where not all could be."""
-        stop = piece.arrived if piece.arrived == piece.stop else piece.arrived - piece.arrived % BLOCK
-        if piece.buffer is None or stop <= piece.start:
-            return False
-        with memoryview(piece.buffer) as data:
-            return self._blocks.put(self.key, self.size, piece.start, data[: stop - piece.start])
+    def _store(self, piece: Piece, *, at_least: int = 1) -> bool:
+        """Put what has come into the cache, if it is so many bytes; return whether all that it was given is there."""
+        with self._changed:
+            start, memory = piece.stored, piece.buffer
+            stop = piece.arrived if piece.arrived == piece.stop else piece.arrived - piece.arrived % BLOCK
+            if memory is None or stop - start < at_least or piece.unstored:
+                return stop == start > piece.start and not piece.unstored
+            piece.stored = stop
+        stored = self._blocks.put(self.key, self.size, start, memory[start - piece.start : stop - piece.start])
+        if not stored:
+            piece.unstored = True
+        return stored
 
     def _leave_locked(self, piece: Piece) -> None:
         for number in range(piece.start // BLOCK, -(-piece.stop // BLOCK)):
@@ -366,15 +404,14 @@ class Source:
             # One that is complete is being stored by its worker.
             under_way = {piece for piece in self._pieces.values() if not piece.done and piece.arrived < piece.stop}
             dropped = [piece for piece in under_way if which(piece)]
-        for piece in dropped:
-            self._store(piece)
-            with self._changed:
-                if piece.done:
-                    continue
-                piece.done = True
+            for piece in dropped:
+                piece.done = True  # its worker stops at the next step, and nobody else uses the memory again
                 piece.error = error
                 self._leave_locked(piece)
+            if dropped:
                 self._changed.notify_all()
+        for piece in dropped:
+            self._store(piece)
             self._memory.give_back(piece.stop - piece.start)
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ from boxfs.emulator.schema import FIRST_NUMBER
 from boxfs.emulator.store import RANK, Store, pk_of
 
 BATCH = 20_000
+SPARSE = 256 << 20  # files of this size and larger are zeros, and take no disk
 
 
 def spread(
@@ -67,11 +68,16 @@ class _Loader:
         parent = self.folder(above)
         sha1 = self._sha1s.get(size)
         if sha1 is None:
-            sha1 = self._sha1s[size] = self.store.blobs.put((b"boxfs bulk content\n" * (size // 19 + 1))[:size])
+            sha1 = self._sha1s[size] = self._content(size)
         number, version = self._number("file"), self._number("version")
         self._row("file", number, parent, name, size, sha1, version)
         self._versions.append((version, number, 1, sha1, name, size, self.now, self.now, self.user, self.now))
         self._grown[parent] = self._grown.get(parent, 0) + size
+
+    def _content(self, size: int) -> str:
+        if size >= SPARSE:
+            return self.store.blobs.put_hole(size)
+        return self.store.blobs.put((b"boxfs bulk content\n" * (size // 19 + 1))[:size])
 
     def _row(
         self, kind: str, number: int, parent: int, name: str, size: int = 0, sha1: str | None = None,
@@ -120,7 +126,8 @@ class _Loader:
 def load(store: Store, user: int, entries: Iterable[tuple[str, int | None]]) -> int:
     """Put items below a user's root: (path, size of a file) or (path, None) for a folder.  Missing folders are made.
 
-    Files of one size share one content.  Nothing of it may be there already.  Commits.  Returns how many were made.
+    Files of one size share one content, from SPARSE on a hole.  Nothing of it may be there already.  Commits.  Returns
+    how many were made.
     """
     loader = _Loader(store, user)
     for path, size in entries:

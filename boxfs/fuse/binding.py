@@ -53,13 +53,17 @@ _u64 = c_uint64.from_address
 _i32 = c_int.from_address
 
 
-class _Buffer(threading.local):
-    """Where a worker's reads and listings go; made once for each worker, and its pages only as they are used."""
+class _Memory:
+    """Where reads go.  Its pages are made only as they are used."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _READ_BUFFER)
+        self._memory = mmap.mmap(-1, _READ_BUFFER, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.address = ctypes.addressof(c_char.from_buffer(self._memory))
         self.view = memoryview(self._memory)
+
+
+class _Buffer(threading.local, _Memory):
+    """Where a worker's listings go; made once for each worker."""
 
 
 class Binding:
@@ -209,25 +213,29 @@ class Binding:
         return callback
 
     def _make_read(self) -> Callable[..., None]:
-        read_into, reply, local, fh = (
-            self._operations.read_into,
-            self._library.reply_buf,
-            self._buffer,
-            self._fh_offset,
-        )
+        read_into, reply, fh = self._operations.read_into, self._library.reply_buf, self._fh_offset
+        # The last one given back is the next one taken: as few as read at once, and still in the processor's cache.
+        spare: list[_Memory] = []
 
         def callback(req: int, ino: int, size: int, offset: int, fi: int) -> None:
+            memory: Any = None
             try:
                 if size > _READ_BUFFER:
-                    memory: Any = (ctypes.c_char * size)()
-                    address, view = ctypes.addressof(memory), memoryview(memory).cast("B")
+                    large: Any = (ctypes.c_char * size)()
+                    address, view = ctypes.addressof(large), memoryview(large).cast("B")
                 else:
-                    address, view = local.address, local.view
+                    try:
+                        memory = spare.pop()
+                    except IndexError:
+                        memory = _Memory()
+                    address, view = memory.address, memory.view
                 count = read_into(HandleNo(_u64(fi + fh).value), view[:size], offset)
             except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
                 self._fail(req, "read", ino, error)
             else:
                 reply(req, address, count)
+            if memory is not None:
+                spare.append(memory)
 
         return callback
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from boxfs.base.errors import NotFound
+from boxfs.base.errors import BadReply, NotFound
 from boxfs.base.types import ItemId, VersionId
 from boxfs.core.source import FileVersion
 
@@ -18,6 +19,18 @@ Fault = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 def content(size: int, seed: int = 0) -> bytes:
     return random.Random(seed).randbytes(size)
+
+
+def into(buffer: memoryview, chunks: Iterator[bytes]) -> Iterator[int]:
+    """`Download.read_into` of bytes that come in chunks."""
+    at = 0
+    with contextlib.closing(chunks):  # type: ignore[type-var]
+        for chunk in chunks:
+            if at + len(chunk) > len(buffer):
+                raise BadReply("more bytes than were asked for")
+            buffer[at : at + len(chunk)] = chunk
+            at += len(chunk)
+            yield len(chunk)
 
 
 class ScriptedBox:
@@ -72,5 +85,5 @@ class _Download:
         self._box = box
         self._version_id = version_id
 
-    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
-        return self._box.read(self._version_id, start, stop)
+    def read_into(self, buffer: memoryview, start: int, *, background: bool = False) -> Iterator[int]:
+        return into(buffer, self._box.read(self._version_id, start, start + len(buffer)))

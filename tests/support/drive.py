@@ -49,9 +49,7 @@ class PlainReader:
         self._download = remote.download(version.file_id, version.version_id)
 
     def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
-        data = b"".join(self._download.read_range(offset, min(offset + len(buffer), self.version.size)))
-        buffer[: len(data)] = data
-        return len(data)
+        return sum(self._download.read_into(buffer[: max(0, self.version.size - offset)], offset))
 
     def close(self) -> None: ...
 

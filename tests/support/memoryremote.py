@@ -68,7 +68,8 @@ class MemoryDownload:
     def __init__(self, remote: MemoryRemote, file_id: ItemId, version_id: VersionId | None) -> None:
         self._remote, self._file, self._version = remote, file_id, version_id
 
-    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
+    def read_into(self, buffer: memoryview, start: int, *, background: bool = False) -> Iterator[int]:
+        stop = start + len(buffer)
         with self._remote._call("download", self._file, self._version, start, stop) as box:
             held = box.find(Kind.FILE, self._file)
             for version, data in reversed(held.versions):
@@ -77,7 +78,8 @@ class MemoryDownload:
                     break
             else:
                 raise NotFound("no such version")
-        yield found
+        buffer[: len(found)] = found
+        yield len(found)
 
 
 def in_order(box: MemoryBox, entries: list[Told]) -> tuple[Event, ...]:

@@ -1,0 +1,50 @@
+"""Piece: a range of a version under way from Box: whole blocks, in memory that fills from its begin."""
+
+from __future__ import annotations
+
+from boxfs.base.errors import FsError
+from boxfs.core.workers import Job
+
+
+class Piece:
+    """[start, stop).  All fields are guarded by the source's lock, but see `copy_into`.
+
+    arrived: readers may have [start, arrived); got: received so far (ahead of `arrived` while a sha1 is awaited);
+    awaited: readers wait at most until `arrived` is here;
+    stored: [start, stored) was given to the block cache, which refused some of it if `unstored`.
+    """
+
+    __slots__ = (
+        "arrived", "attempt", "awaited", "buffer", "counted", "done", "error", "got", "job", "moved_at", "start",
+        "sticky", "stop", "stored", "unstored",
+    )  # fmt: skip
+
+    def __init__(self, start: int, stop: int, *, sticky: bool) -> None:
+        self.start, self.stop = start, stop
+        self.arrived = self.got = self.stored = start
+        self.awaited = stop
+        self.buffer: memoryview | None = None
+        self.attempt = 0
+        self.done = False
+        self.counted = False  # among those that are fetched although nobody waits
+        self.unstored = False
+        self.error: FsError | None = None
+        self.sticky = sticky  # goes on although nobody has the file open
+        self.moved_at: float | None = None  # monotonic time of the last progress; None: not begun
+        self.job: Job
+
+    def over(self) -> bool:
+        return self.done
+
+    def copy_into(self, buffer: memoryview, at: int) -> int:
+        """Copy what has arrived from `at` on.
+
+        Needs no lock: bytes before `arrived` never change while the piece has its memory, and memory that it has lost
+        meanwhile is noticed afterwards.
+        """
+        memory = self.buffer
+        count = min(self.arrived - at, len(buffer))
+        if count <= 0 or memory is None:
+            return 0
+        buffer[:count] = memory[at - self.start : at - self.start + count]
+        return count if self.buffer is not None else 0
