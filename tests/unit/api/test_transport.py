@@ -202,5 +202,74 @@ def test_ranges_of_a_download_come_over_one_connection() -> None:
         for start in range(0, len(data), 100_000):
             stop = min(start + 100_000, len(data))
             assert b"".join(download.read_range(start, stop)) == data[start:stop]
+            part = bytearray(stop - start)
+            assert sum(download.read_into(memoryview(part), start)) == len(part)
+            assert part == data[start:stop]
         assert server.connections == 1
         drive.close()
+
+
+def read_into(transport: RequestsTransport, request: Request, step: int = 1000) -> bytes:
+    """The body as `read_into` gives it."""
+    response, whole, buffer = transport.send(request), b"", memoryview(bytearray(step))
+    try:
+        while count := response.read_into(buffer):
+            whole += buffer[:count]
+    finally:
+        response.close()
+    return whole
+
+
+CHUNKED = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("reply", "body"),
+    [(answer(body=b"x" * 2500), b"x" * 2500), (answer(), b""), (CHUNKED, b"helloyou")],
+    ids=["long", "empty", "chunked"],
+)
+def test_a_body_is_read_into_memory_and_its_connection_used_again(reply: bytes, body: bytes, stream: bool) -> None:
+    with serving(lambda got, sock: reply) as server:
+        transport = RequestsTransport()
+        for _ in range(3):
+            assert read_into(transport, Request("GET", server.url, stream=stream)) == body
+        assert server.connections == 1
+        transport.close()
+
+
+def test_a_body_that_ends_early_is_lost_after_what_came_of_it() -> None:
+    def short(got: Got, sock: socket.socket) -> None:
+        sock.sendall(answer(body=b"half", length=8))
+
+    with serving(short) as server:
+        transport = RequestsTransport()
+        response = transport.send(Request("GET", server.url, stream=True))
+        buffer = memoryview(bytearray(8))
+        assert response.read_into(buffer) == 4
+        assert bytes(buffer[:4]) == b"half"
+        with pytest.raises(Lost):
+            response.read_into(buffer)
+        response.close()
+        transport.close()
+
+
+def test_a_stall_while_reading_into_memory_is_a_time_out() -> None:
+    with serving(lambda got, sock: answer(body=b"half", length=8)) as server:
+        transport = RequestsTransport()
+        with pytest.raises(TimedOut):
+            read_into(transport, Request("GET", server.url, stream=True, read_timeout_s=0.05))
+        transport.close()
+
+
+def test_reading_into_memory_is_given_up() -> None:
+    with serving(lambda got, sock: answer(body=b"half", length=8)) as server:
+        transport, cancel = RequestsTransport(), Cancel()
+        response = transport.send(Request("GET", server.url, stream=True, cancel=cancel, read_timeout_s=600))
+        buffer = memoryview(bytearray(4))
+        assert response.read_into(buffer) == 4
+        cancel.cancel()
+        with pytest.raises(Cancelled):
+            response.read_into(buffer)
+        response.close()
+        transport.close()

@@ -267,6 +267,48 @@ def test_a_stalled_connection_is_replaced(make: Callable[..., Setup]) -> None:
     go.set()
 
 
+def test_what_a_stalled_connection_sends_late_changes_nothing(make: Callable[..., Setup]) -> None:
+    setup = make(stall_s=0.05)
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    go = threading.Event()
+
+    def stall(right: Iterator[bytes]) -> Iterator[bytes]:
+        yield next(right)
+        assert go.wait(120)
+        for chunk in right:
+            yield bytes(len(chunk))
+
+    setup.box.faults.append(stall)
+    reader = setup.open(version)
+    assert read(reader, 0, MIB) == data[:MIB]
+    go.set()
+    assert read_through(reader, len(data)) == data
+    reader.close()
+    setup.reading.close()
+    assert setup.blocks.cached_bytes(version.key, len(data)) == len(data)
+    again = bytearray(len(data))
+    assert setup.blocks.read_into(version.key, len(data), memoryview(again), 0) == len(data)
+    assert again == data
+
+
+def test_readers_never_see_memory_that_serves_another_piece(make: Callable[..., Setup]) -> None:
+    """Memory is used again at once, and the cache drops blocks as quickly: who copies meanwhile gets right bytes."""
+    setup = make(limit=8 * MIB, memory_bytes=8 * MIB)
+    versions = [(setup.box.add(str(n), data, file_id=str(n)), data) for n in range(3) for data in [content(9 * MIB, n)]]
+
+    def through(n: int) -> bool:
+        version, data = versions[n % 3]
+        reader = setup.open(version)
+        try:
+            return read_through(reader, len(data), step=100_000 + 1000 * n) == data
+        finally:
+            reader.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(through, range(9)))
+
+
 def test_silence_ends_in_an_error(make: Callable[..., Setup]) -> None:
     setup = make(stall_s=0.05, patience_s=0.5)
     version = setup.box.add("7", content(3 * MIB))
