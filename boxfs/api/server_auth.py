@@ -1,7 +1,8 @@
 """Ways in without a person: JWT and client credentials.  The only door to `jwt` and `cryptography`.
 
 Both give a token for the application's service account (subject "enterprise") or for a user; there is no refresh token,
-one asks again (box-api.md sections 2.2, 2.3).
+one asks again (box-api.md sections 2.2, 2.3).  Both packages are imported where they are used: every command and mount
+imports this module, few of them sign.
 """
 
 from __future__ import annotations
@@ -11,11 +12,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING, Any, Literal
 
 from boxfs.api import grants, wire
 from boxfs.api.http import Transport
@@ -23,6 +20,9 @@ from boxfs.api.renewing import Renewing
 from boxfs.api.session import API_URL
 from boxfs.api.tokens import Tokens, TokenStore
 from boxfs.base.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 Subject = Literal["enterprise", "user"]
 # Box takes at most 60 s; the rest is for clocks that differ.
@@ -140,6 +140,8 @@ class Jwt(_Server):
 
     def assertion(self) -> str:
         """Return a signed assertion with a jti of its own."""
+        import jwt
+
         now_s = self._clock() + self._ahead_s
         claims = {
             "iss": self._client_id,
@@ -153,6 +155,9 @@ class Jwt(_Server):
 
 
 def _private_key(config: JwtConfig) -> RSAPrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     passphrase = config.passphrase.encode() if config.passphrase else None
     try:
         key = load_pem_private_key(config.private_key.encode(), passphrase)
