@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 QUICK = 4  # threads for calls without a body
 BACKLOG = 48  # calls handed out and not begun, at most; with very much pending, more
+REST = 0.1  # of the settle window: the least time between two plans, else a program that writes much is held up by them
 CHEAP_S = 0.02  # a plan that takes longer is not made again for a while, five times as long, at most so long
 LONGEST_REST_S = 2.0
 LONGEST_SLEEP_S = 60.0
@@ -217,7 +218,7 @@ class Pushing:
                     return
                 self._woken = False
                 ended = self._ended
-            began = time.monotonic()
+            began, plans = time.monotonic(), bool(self._tree.pending_count())
             try:
                 sleep_s = self._hand_out()
             except Exception:
@@ -227,11 +228,13 @@ class Pushing:
             with self._wake:
                 if not self._woken and not self._stopping:
                     self._wake.wait(sleep_s)
+                rest_s = REST * self._settle_s() if plans else 0.0
                 if took_s > CHEAP_S:
-                    self._rest(began + took_s + min(5 * took_s, LONGEST_REST_S), ended)
+                    rest_s = max(rest_s, min(5 * took_s, LONGEST_REST_S))
+                self._rest(began + took_s + rest_s, ended)
 
     def _rest(self, until: float, ended: int) -> None:
-        """With very much pending a plan is costly: not at every change, but when who makes the calls has none left."""
+        """A plan is costly: not one at every change, but when who makes the calls has none left."""
         while not self._stopping and not self._urgent and (left := until - time.monotonic()) > 0:
             if self._ended != ended and not self._uploads.backlog() and not self._quick.backlog():
                 break

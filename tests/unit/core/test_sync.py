@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from boxfs.base.errors import Denied, QuotaExceeded, Unreachable
+from boxfs.core.planner import Plan
 from boxfs.core.status import Progress, State
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Clock, Machine
@@ -173,3 +175,30 @@ def test_barrier_does_not_wait_for_a_full_account(running: Machine, remote: Memo
         running.sync.upload_now(running.node("d/f9").ino)
     remote.faults.clear()
     assert running.sync.barrier(None, timeout_s=PATIENCE_S).done
+
+
+def test_who_writes_much_is_not_held_up_by_a_plan_at_every_change(
+    remote: MemoryRemote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(remote, tmp_path / "state")
+    machine.list_all()
+    machine.tree.options = replace(machine.tree.options, settle_s=1000.0)
+    plans: list[Plan] = []
+    plan = machine.sync.pushing.plan
+
+    def counted() -> Plan:
+        plans.append(plan())
+        return plans[-1]
+
+    monkeypatch.setattr(machine.sync.pushing, "plan", counted)
+    machine.sync.start()
+    machine.write("f", b"1")
+    until(lambda: len(plans) == 1)
+    for number in range(100):
+        machine.write(f"f{number}", b"1")
+        machine.sync.pushing.wait(0.001)  # a time in which the planner could have come
+    assert len(plans) == 1
+    assert machine.sync.barrier(None, timeout_s=PATIENCE_S).done  # and nobody who waits for it has to wait longer
+    assert len(remote.box.tree()) == 101
+    assert machine.sync.stop(PATIENCE_S)
+    machine.close()
