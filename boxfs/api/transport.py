@@ -26,6 +26,7 @@ from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from boxfs.api import trust
 from boxfs.api.cancel import Cancel, Cancelled
 from boxfs.api.http import Body, Lost, NotSent, Request, Response, TimedOut, Timeouts, Untrusted
 from boxfs.base.errors import InvalidArgument
@@ -34,10 +35,12 @@ from boxfs.base.errors import InvalidArgument
 PIECE_BYTES = 128 * 1024
 # A connection that idled longer is not trusted with a request that cannot be repeated: its server may be closing it.
 IDLE_S = 20.0
+MOST_HOSTS = 64
 
 
 # What http.client says of a reply that another thread closed.
 _CLOSED_UNDER_US = (AttributeError, ValueError)
+_REQUIRED = (ssl.CERT_REQUIRED, "CERT_REQUIRED", "REQUIRED")
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_CLOSED_UNDER_US)
 
 
@@ -80,6 +83,7 @@ class RequestsTransport:
         self._lock = threading.Lock()
         self._active: set[Cancel] = set()  # guarded by _lock
         self._closed = False  # guarded by _lock
+        self._settings: dict[tuple[str, str], dict[str, Any]] = {}  # scheme and host -> how it is reached
 
     def send(self, request: Request) -> Response:
         cancel = request.cancel or Cancel()
@@ -113,21 +117,32 @@ class RequestsTransport:
         self._session.close()
 
     def _send(self, request: Request, body: _Sending | None) -> requests.Response:
-        headers = {"User-Agent": self._user_agent, "Accept": "*/*", **request.headers}
+        headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Connection": "keep-alive", **request.headers}
         headers.setdefault("Accept-Encoding", "identity" if request.stream else "gzip, deflate")
-        # A callable as auth keeps requests from putting a ~/.netrc password in the place of our token.
-        prepared = self._session.prepare_request(
-            requests.Request(request.method, request.url, headers=headers, params=dict(request.params), auth=_keep)
-        )
+        # Not by the session, which adds defaults that are here already.  A callable as auth keeps requests from putting
+        # a password of the URL in the place of our token.
+        prepared = requests.PreparedRequest()
+        prepared.prepare(request.method, request.url, headers=headers, params=dict(request.params), auth=_keep)
         if body is not None:
             prepared.headers["Content-Length"] = str(body.size)
             prepared.body = body  # type: ignore[assignment]
-        url = prepared.url or ""
-        settings = self._session.merge_environment_settings(url, {}, True, self._ca_file or True, None)
-        if _is_this_machine(url):
-            settings["proxies"] = {}
+        settings = self._settings_for(prepared.url or "")
         timeout = (self._timeouts.connect_s, request.read_timeout_s or self._timeouts.read_s)
         return self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
+
+    def _settings_for(self, url: str) -> dict[str, Any]:
+        """Return proxies and authorities for the URL's host, as the environment says (which does not change)."""
+        parts = urlsplit(url)
+        host = (parts.scheme, parts.netloc)
+        settings = self._settings.get(host)
+        if settings is None:
+            settings = dict(self._session.merge_environment_settings(url, {}, True, self._ca_file or True, None))
+            if _is_this_machine(url):
+                settings["proxies"] = {}
+            if len(self._settings) >= MOST_HOSTS:
+                self._settings.clear()
+            self._settings[host] = settings
+        return settings
 
     def _finish(self, reply: requests.Response, cancel: Cancel) -> None:
         self._done(cancel)
@@ -304,7 +319,7 @@ def _pool_classes(local: threading.local, timeouts: Timeouts) -> dict[str, type[
 
     hooks = {"before_request": before_request, "connected": connected}
     plain = type("Connection", (_Hooked, HTTPConnection), hooks)
-    tls = type("Connection", (_Hooked, HTTPSConnection), hooks)
+    tls = type("Connection", (_Hooked, _Trusting, HTTPSConnection), hooks)
     return {
         "http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
         "https": type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
@@ -324,3 +339,19 @@ class _Hooked:
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         self.connected()
+
+
+class _Trusting:
+    """Mixed into urllib3's TLS connections: one context for all, where each would read the authorities by itself."""
+
+    ca_certs: Any
+    ca_cert_dir: Any
+
+    def connect(self) -> None:
+        named = self.ca_certs or self.ca_cert_dir
+        to_proxy = getattr(self, "proxy", None) is not None  # which may speak TLS of its own
+        own = getattr(self, "ssl_context", None) is not None or getattr(self, "cert_file", None)
+        if named and not to_proxy and not own and self.cert_reqs in _REQUIRED:  # type: ignore[attr-defined]
+            self.ssl_context = trust.context(str(named))
+            self.ca_certs = self.ca_cert_dir = None
+        super().connect()  # type: ignore[misc]

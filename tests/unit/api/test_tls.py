@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import os
 import socket
 import ssl
 import threading
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from boxfs.api import trust
 from boxfs.api.cancel import Cancel, Cancelled
 from boxfs.api.http import Request, Response, Untrusted
 from boxfs.api.transport import RequestsTransport
@@ -90,6 +92,24 @@ def test_an_authority_of_ones_own_can_be_named(certificate: Path) -> None:
     with server(certificate, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi") as (url, _):
         assert transport.send(Request("GET", url)).read() == b"hi"
         transport.close()
+
+
+def test_a_certificate_of_another_host_is_refused(certificate: Path) -> None:
+    transport = RequestsTransport(ca_file=str(certificate))
+    with server(certificate, b"") as (url, _), pytest.raises(Untrusted, match="not trusted"):
+        transport.send(Request("GET", url.replace("127.0.0.1", "localhost")))
+    transport.close()
+
+
+def test_authorities_are_read_once_and_again_when_they_change(certificate: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.write_bytes(certificate.read_bytes())
+    first = trust.context(str(bundle))
+    assert trust.context(str(bundle)) is first
+    assert first.verify_mode is ssl.CERT_REQUIRED
+    assert first.check_hostname
+    os.utime(bundle, ns=(1, 1))
+    assert trust.context(str(bundle)) is not first
 
 
 def test_a_request_over_tls_is_given_up(certificate: Path) -> None:
