@@ -16,7 +16,7 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 
-from boxfs.base.errors import Denied, FsError, NameTaken, NotFound
+from boxfs.base.errors import Busy, Denied, FsError, InDoubt, NameTaken, NotFound
 from boxfs.base.types import Item, ItemId, Kind
 from boxfs.core import attempts
 from boxfs.core.conflict_names import conflict_name
@@ -28,6 +28,7 @@ from boxfs.core.remote import Remote
 from boxfs.core.shown import shown_name
 from boxfs.core.tree import Change, Tree
 from boxfs.core.uploading import Prepared
+from boxfs.core.wanted import box_name
 
 log = logging.getLogger(__name__)
 
@@ -198,24 +199,60 @@ class Conflicts:
     def base_gone(self, node: Node, parent_id: ItemId, name: str) -> None:
         """The file of which only a part was changed here is in the trash: take it out, for its other bytes.
 
-        The node's own file comes back under the name that it has here.  Another one (of which this is a copy or a
-        backup) is put away again once it has served.  Raises FsError where the bytes cannot be had.
+        The node's own file comes back under the name that it has here.  So does another one (of which this is a copy or
+        a backup) that was edited here; else it is put away again once it has served.  Raises FsError where the bytes
+        cannot be had.
         """
         file_id = (node.content.base_file if node.content is not None else None) or node.item_id
         if file_id is None:
             raise FsError("the unchanged part of the file is not at Box any more")
-        own = file_id == node.item_id
-        item = self._restored(node, file_id, parent_id, name if own else temporary_name(node.ino))
+        with self._tree.lock:
+            other = self._tree.by_item(Kind.FILE, file_id) if file_id != node.item_id else node
+            above = self._tree.node(other.parent) if other is not None and other.parent is not None else None
+            if other is not None and other.ino != node.ino and other.ino in self._incoming.memory.busy:
+                raise Busy("the file that it is a copy of is just being sent")
+            if other is None or other.content is None or above is None or above.item_id is None:
+                other = None
+                aside = temporary_name(node.ino)
+                self._incoming.memory.expect(node.ino, (parent_id, fold(aside)))
+        if other is None:
+            self._put_away(self._restored(node, file_id, parent_id, aside))
+            return
+        if other.ino != node.ino:
+            assert above is not None
+            assert above.item_id is not None
+            parent_id, name = above.item_id, box_name(other)
+        item = self._restored(other, file_id, parent_id, name)
         with self._tree.change() as change:
-            if own:
-                self._rebase(change, node, item)
-            elif self._tree.by_item(item.kind, item.id) is None:
-                self._incoming.memory.note(item)
+            self._rebase(change, other, item)
+
+    def _put_away(self, item: Item) -> None:
+        """A file was taken out of the trash for its bytes only: when they are used, it goes back."""
+        with self._tree.change() as change:
+            held = change.by_item(item.kind, item.id)
+            self._incoming.memory.note(item)
+            if held is None:
                 change.entomb(item)
+            elif held.parent is not None:
+                change.entry_gone(held.parent, held.name)
+                change.put(replace(held, parent=None, remote=item, changed_ns=self._tree.clock()))
+
+    def served(self, change: Change, node: Node) -> None:
+        """The node is sent: what was taken out of the trash for it goes back, though we never heard that it was."""
+        base_file = node.content.base_file if node.content is not None else None
+        held = change.by_item(Kind.FILE, base_file) if base_file is not None else None
+        if held is not None and held.parent is not None and held.name == temporary_name(node.ino):
+            change.entry_gone(held.parent, held.name)
+            change.put(replace(held, parent=None, content=None, changed_ns=self._tree.clock()))
 
     def _restored(self, node: Node, file_id: ItemId, parent_id: ItemId, name: str) -> Item:
         try:
             return self._remote.restore(Kind.FILE, file_id, name=name, parent_id=parent_id)
+        except InDoubt:
+            item = self._remote.item(Kind.FILE, file_id)
+            if item.name != name:
+                raise
+            return item
         except NotFound:
             pass
         # It may have gone with its folder, which is one unit in the trash.

@@ -205,7 +205,7 @@ class Incoming:
             return
         with self._tree.change() as change:
             merge = Merge(change, self.memory)
-            merge.asked = True
+            merge.asked = merge.makes_wait = True
             if item is not None and not item.trashed:
                 later = list(self.memory.later.values())
                 self.memory.later.clear()

@@ -64,6 +64,11 @@ class Memory:
         self._busy_items.update({key: ino for ino, key in items.items() if key is not None})
         return True
 
+    def expect(self, ino: Ino, name: Name) -> None:
+        """The call under way for the inode is about to give this name too: news of who has it wait for the answer."""
+        if ino in self.busy:
+            self._busy_names.setdefault(name, ino)
+
     def caller_about(self, ino: Ino, key: Key) -> Ino | None:
         """Return whose call under way is about the inode, or about the item that it stands for."""
         return ino if ino in self.busy else self._busy_items.get(key)

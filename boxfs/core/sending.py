@@ -202,6 +202,7 @@ class Sending:
             place = not self._is_older_name(node, item, call.name)
             with self._tree.change(frees=True) as change:
                 now = self._taken_in(change, node, item, prepared.edit if same else None, place=place)
+                self._conflicts.served(change, node)
                 if now is not None and prepared.source.is_copy and same and not now.times_set:
                     change.put(replace(now, mtime_ns=item.content_modified_ns or now.mtime_ns))
 

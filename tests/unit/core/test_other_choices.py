@@ -372,6 +372,7 @@ def test_a_poll_that_fails_says_nothing_of_box(
     hearing = here.sync.hearing
     pauses: list[float] = []
     monkeypatch.setattr(hearing._nudge, "wait", pauses.append)
+    monkeypatch.setattr(hearing, "_pause", lambda _seconds: None)
     polls = 0
 
     def blocked(_position: int, *, stop: object) -> bool:
