@@ -213,15 +213,15 @@ class Sync:
         """Shown below it, or at Box below it."""
         if self._tree.is_below(node.ino, scope):
             return True
+        seen: set[Ino] = set()  # what was told of two folders at different times may have each in the other
         remote = node.remote
-        for _ in range(1000):
-            if remote is None or remote.parent_id is None:
-                return False
+        while remote is not None and remote.parent_id is not None:
             above = self._tree.by_item(Kind.FOLDER, remote.parent_id)
-            if above is None:
+            if above is None or above.ino in seen:
                 return False
             if above.ino == scope:
                 return True
+            seen.add(above.ino)
             remote = above.remote
         return False
 

@@ -118,11 +118,13 @@ class MemoryBox:
 
     def walk(self, folder_id: ItemId = ROOT_FOLDER, path: str = "") -> Iterator[tuple[str, Held]]:
         """Yield (path, item) of all that is not in the trash, parents first."""
-        for held in sorted(self.children(folder_id), key=lambda h: h.name):
-            here = f"{path}/{held.name}" if path else held.name
-            yield here, held
-            if held.kind is Kind.FOLDER:
-                yield from self.walk(held.id, here)
+        todo = [(path, folder_id)]
+        while todo:
+            above, at = todo.pop()
+            held_here = sorted(self.children(at), key=lambda h: h.name)
+            here = [(f"{above}/{held.name}" if above else held.name, held) for held in held_here]
+            yield from here
+            todo.extend((each, held.id) for each, held in reversed(here) if held.kind is Kind.FOLDER)
 
     def at(self, path: str) -> Held:
         return next(held for where, held in self.walk() if where == path)
