@@ -54,6 +54,14 @@ def end(change: Change, ino: Ino) -> None:
     change.run(change.tree.records.drop_session, ino)
 
 
+def inherit(change: Change, old: Ino, new: Ino) -> None:
+    """The item that bytes of `old` were begun to be sent to stands for `new` now: who knows what may be there."""
+    held = change.tree.records.session(old)
+    if held is not None and change.tree.records.session(new) is None:
+        change.run(change.tree.records.save_session, new, *held)
+        end(change, old)
+
+
 def sent_sha1(tree: Tree, ino: Ino) -> str | None:
     """Return the digest of the bytes last begun to be sent for this inode."""
     with tree.lock:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from boxfs.base.types import Ino, ItemId, Kind
+from boxfs.core import attempts
 from boxfs.core.node import Content, Node
 from boxfs.core.tree import Change
 from boxfs.core.wanted import box_name
@@ -53,6 +54,8 @@ class Identities:
         remote = old.remote
         assert remote is not None
         assert new.content is not None
+        unsent = not self._is_being_sent(change, old)
+        attempts.inherit(change, old.ino, new.ino)
         etag = remote.etag if old.content is None else old.content.base_etag
         if old.parent is None:
             change.remove(old.ino)
@@ -70,7 +73,8 @@ class Identities:
         content = replace(new.content, base_etag=etag)
         if content.base is not None and content.base == remote.version_id and content.base_file == remote.id:
             content = replace(content, base_file=None)
-            if content.base_size == new.size == remote.size and not change.tree.records.spool(content.spool):
+            untouched = not change.tree.records.spool(content.spool)
+            if unsent and untouched and content.base_size == new.size == remote.size:
                 return replace(new, remote=remote, content=None)  # the backup came back untouched
         return replace(new, remote=remote, content=content)
 
@@ -81,6 +85,8 @@ class Identities:
         remote = node.remote
         lender = change.node(self._lent.pop(remote.id, Ino(-1))) if remote is not None else None
         if remote is None or lender is None or lender.remote is not None or lender.content is None:
+            return False
+        if self._is_being_sent(change, node):
             return False
         content = lender.content
         untouched = (
@@ -94,6 +100,10 @@ class Identities:
         change.remove(node.ino)
         change.put(replace(lender, remote=remote, content=None))
         return True
+
+    def _is_being_sent(self, change: Change, node: Node) -> bool:
+        """Other bytes are on their way to the item, or there although no reply said so: it is not what it was."""
+        return self._is_busy(node.ino) or attempts.sent_sha1(change.tree, node.ino) is not None
 
 
 def is_regular(node: Node) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Ino, Item, Kind
-from boxfs.core import attributes, names
+from boxfs.core import attempts, attributes, names
 from boxfs.core.memory import Key, ListingUnderWay, Memory, older
 from boxfs.core.node import Node, Wanted
 from boxfs.core.places import Places
@@ -166,6 +166,8 @@ class Merge(Places):
         assert old is not None
         new = told(old, item)
         edited = new.version_id != old.version_id and not node.is_folder
+        if edited and new.sha1 is not None and new.sha1 == attempts.sent_sha1(self._tree, node.ino):
+            edited = False  # our own upload, whose reply was lost: what was deleted since stays so
         result = replace(node, remote=new)
         if edited:
             result = replace(result, size=shown_size(new), mtime_ns=shown_mtime_ns(new), content=None)

@@ -113,7 +113,10 @@ class Program(threading.Thread):
 def test_programs_at_once_leave_at_box_what_they_left_here(tmp_path: Path, seed: int) -> None:
     drive = Drive(tmp_path, real_time=True, settle_s=0.01)
     with contextlib.closing(drive):
-        play(drive, seed)
+        try:
+            play(drive, seed)
+        finally:
+            drive.sync.stop(60)
     drive.spool.clear_out()
     assert drive.spooled() == []
 

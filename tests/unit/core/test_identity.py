@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from boxfs.base.errors import InDoubt, Unreachable
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, ItemId, Kind
+from boxfs.core.calls import UploadVersion
 from tests.support.drive import ME, Drive
 
 
@@ -183,3 +185,45 @@ def test_a_link_over_a_file_is_no_version_of_it(drive: Drive) -> None:
     drive.push()
     assert drive.remote.box.items[Kind.FILE, ItemId("1")].trashed
     assert drive.remote.box.tree() == {"f": b""}
+
+
+def backed_up(drive: Drive) -> None:
+    """As vim leaves it with a backup that stays: f~ was f, and f, which has the item now, is not sent yet."""
+    drive.write("f", b"old")
+    drive.push()
+    drive.hear()
+    drive.rename("f", "f~")
+    drive.write("f", b"new")
+
+
+@pytest.mark.parametrize("how", ["removed", "put back"])
+@pytest.mark.parametrize("reply", ["late", "lost"])
+def test_a_backup_does_not_get_the_item_back_while_other_bytes_are_on_their_way_to_it(
+    drive: Drive, how: str, reply: str
+) -> None:
+    backed_up(drive)
+
+    def change() -> None:
+        if how == "removed":
+            drive.unlink("f")
+        else:
+            drive.rename("f~", "f")
+
+    if reply == "late":
+        drive.remote.during["upload_version"] = change
+    else:
+        drive.remote.fail("upload_version", InDoubt("lost"), after=True)
+        drive.remote.fail("item", Unreachable("and nobody to ask"))
+    drive.clock.pass_(3)
+    (call,) = [call for call in drive.sync.pushing.plan().calls if isinstance(call, UploadVersion)]
+    assert drive.sync.sending.claim(call)
+    drive.sync.sending.run(call)
+    if reply == "lost":
+        change()
+    drive.hear()
+    drive.push()
+    drive.hear()
+    name = "f~" if how == "removed" else "f"
+    assert drive.ls() == [name]
+    assert drive.read(name) == b"old"
+    assert drive.remote.box.tree() == {name: b"old"}
