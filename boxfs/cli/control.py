@@ -14,10 +14,12 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from boxfs.base.ending import wait_for
 from boxfs.base.errors import FsError
 from boxfs.cli.exits import CliError, Exit
 
@@ -61,13 +63,12 @@ class ControlServer:
         self._socket.close()
         with contextlib.suppress(OSError):
             self._path.unlink()
-        if self._accepter is not None:
-            self._accepter.join(timeout=patience_s)
+        until = time.monotonic() + patience_s
+        wait_for(self._accepter, patience_s)
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(timeout=patience_s)
+            wait_for(thread, until - time.monotonic(), "a command of the control socket")
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):

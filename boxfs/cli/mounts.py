@@ -13,12 +13,17 @@ from typing import Any
 
 from boxfs.cli import places
 
+_HELPER_TIMEOUT_S = 30.0
+
 
 def unmount(mountpoint: Path) -> str | None:
     """Unmount what nobody uses; return None, or the reason why not (busy, say), in one line."""
     tool = shutil.which("fusermount3") or shutil.which("fusermount")
     command = [tool, "-u", "--", str(mountpoint)] if tool is not None else ["umount", "--", str(mountpoint)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_HELPER_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"{command[0]} has not come back after {_HELPER_TIMEOUT_S:g} s"
     if done.returncode == 0:
         return None
     return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{command[0]} failed"

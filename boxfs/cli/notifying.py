@@ -13,10 +13,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from boxfs.base.ending import wait_for
+
 log = logging.getLogger("boxfs.mount")
 
 _EVERY_S = 10.0
 _STUCK_ATTEMPTS = 3  # failures before an upload counts as stuck: the first ones often pass by themselves
+_END_S = 5.0
 _AT_ONCE = 3  # a burst is told as a few and a count
 
 
@@ -62,8 +65,7 @@ class Notifying:
     def close(self) -> None:
         logging.getLogger("boxfs.core.conflicts").removeHandler(self._conflicts)
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        wait_for(self._thread, _END_S)
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):

@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
+from boxfs.base.ending import wait_for
+
 READY_FD = "BOXFS_READY_FD"
 
 
@@ -84,5 +86,4 @@ class Systemd:
 
     def close(self) -> None:
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        wait_for(self._thread, 5.0)

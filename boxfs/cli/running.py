@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import click
 
+from boxfs.base.ending import Ending, leave, left_behind
 from boxfs.base.errors import FsError
 from boxfs.base.option import OptionError
 from boxfs.cli import logs, mounts, places, settings
@@ -35,6 +36,10 @@ from boxfs.cli.watching import Watching
 from boxfs.fuse.session import Hooks
 
 log = logging.getLogger("boxfs.mount")
+
+STOP_PROBE_S = 3.0  # an end tries a Box that is known to be out of reach once more, so long
+GRACE_S = 10.0  # how long files that are open go on after a signal (fuse/session.py)
+END_S = 30.0  # an end takes no longer, beside the uploads; docs/OPERATIONS.md promises half of it
 
 
 class Drive(Protocol):
@@ -55,8 +60,12 @@ class Drive(Protocol):
         timeout_s: float | None,
         tell: Callable[[Mapping[str, Any]], None],
         stopped: Callable[[], bool] = lambda: False,
+        probe_s: float = 10.0,
     ) -> dict[str, Any]:
-        """Send what is pending below `path` now; return {"pending": …, "problems": [{"path", "error"}], "why": …}."""
+        """Send what is pending below `path` now; return {"pending": …, "problems": [{"path", "error"}], "why": …}.
+
+        probe_s: how long a Box that is known to be out of reach is tried once more.
+        """
 
     def commands(self) -> Mapping[str, Command]:
         """Further commands of the control socket."""
@@ -85,9 +94,14 @@ def run_mount(request: Request) -> int:
             cleanup.callback(logs.stop_logging)
             from boxfs.cli.wiring import build
 
+            ending = Ending(lambda: leave(Exit.INTERNAL), logs.log_path(cache.path))
+            cleanup.callback(ending.over)
             drive = build(request, cache.path)
             cleanup.callback(drive.close)
-            return MountProcess(request, drive, parent, systemd).run()
+            code = MountProcess(request, drive, parent, systemd, ending).run()
+        if left_behind():  # waiting for them, as Python would at its end, is what the end was bounded against
+            leave(code)
+        return code
     except (CliError, OptionError, FsError) as error:
         code = error.code if isinstance(error, CliError) else _code(error)
         log.error("cannot mount: %s", error)
@@ -106,14 +120,16 @@ def _code(error: Exception) -> int:
 class MountProcess:
     """Owns the signals, the control socket and the order of the end."""
 
-    def __init__(self, request: Request, drive: Drive, parent: Parent, systemd: Systemd) -> None:
+    def __init__(self, request: Request, drive: Drive, parent: Parent, systemd: Systemd, ending: Ending) -> None:
         self._request = request
         self._drive = drive
         self._parent = parent
         self._systemd = systemd
+        self._ending = ending
         self._started = time.time()
         self._signals = 0
         self._hurry = threading.Event()  # a second signal, or `boxfs umount --no-wait`: do not drain any longer
+        self._unmounted = threading.Event()  # commands under way are not waited for
         self._drained = False  # `boxfs umount` has waited for uploads: the end does not do so again
 
         commands: dict[str, Command] = {"status": self._status, "sync": self._sync, "stop": self._stop}
@@ -145,6 +161,8 @@ class MountProcess:
         try:
             code = self._drive.serve(hooks)
         finally:
+            self._ending.phase("closing")
+            self._unmounted.set()
             # The record first: a status asked from here on finds no mount, rather than one that does not answer.
             with contextlib.suppress(OSError):
                 record.unlink()
@@ -189,6 +207,7 @@ class MountProcess:
         if self._signals > 1:
             self._hurry.set()
             return
+        self._ending.phase("files that are still open", GRACE_S)
         why = f"{signal.Signals(number).name}: unmounting"
         threading.Thread(target=self._say_stopping, args=(why,), name="stopping", daemon=True).start()
 
@@ -213,7 +232,8 @@ class MountProcess:
     def _drain_at_end(self) -> None:
         self._systemd.stopping("sending what is pending")
         timeout_s = 0.0 if self._hurry.is_set() or self._drained else self._request.options.drain_timeout
-        self._systemd.extend(timeout_s + 30)
+        self._ending.phase("uploads", timeout_s)
+        self._systemd.extend(timeout_s + END_S)
         said = ""
 
         def tell(pending: Mapping[str, Any]) -> None:
@@ -224,7 +244,7 @@ class MountProcess:
                 log.info("%s", text)
                 self._systemd.notify(STATUS=text)
 
-        left = self._drive.send("", timeout_s, tell, self._hurry.is_set).get("pending", {})
+        left = self._drive.send("", timeout_s, tell, self._hurry.is_set, probe_s=STOP_PROBE_S).get("pending", {})
         if left.get("items"):
             log.warning("%s: kept in %s, sent by the next mount", uploads_left(left), self._request.cache_dir)
 
@@ -234,25 +254,27 @@ class MountProcess:
         return {"started": self._started, **self._drive.status()}
 
     def _sync(self, args: Mapping[str, Any], progress: Progress) -> Any:
-        return self._drive.send(str(args.get("path", "")), args.get("timeout_s"), progress)
+        return self._drive.send(str(args.get("path", "")), args.get("timeout_s"), progress, self._unmounted.is_set)
 
     def _stop(self, args: Mapping[str, Any], progress: Progress) -> Any:
         timeout_s = args.get("timeout_s")
         if timeout_s is None:
             timeout_s = self._request.options.drain_timeout
         if timeout_s > 0:
-            left = self._drive.send("", timeout_s, progress).get("pending", {})
+            left = self._drive.send("", timeout_s, progress, probe_s=STOP_PROBE_S).get("pending", {})
         else:
             left = self._drive.status().get("pending", {})
         if left.get("items"):
             self._drained = True  # and whoever asked is told what is left
         if args.get("lazy"):
             self._drive.detach()
+            self._ending.phase("files that are still open", GRACE_S)
             return {"pending": left}
         refused = mounts.unmount(self._request.mountpoint)
         if refused is not None:
             self._drained = False
             raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
+        self._ending.phase("the last requests")
         return {"pending": left}
 
 

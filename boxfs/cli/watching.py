@@ -14,10 +14,13 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from boxfs.base.ending import wait_for
+
 log = logging.getLogger("boxfs.mount")
 
 # Files are often written in several steps: react once, when it has been quiet for that long.
 _QUIET_S = 0.5
+_END_S = 5.0
 
 
 class Watching:
@@ -47,13 +50,13 @@ class Watching:
     def close(self) -> None:
         if self._observer.is_alive():
             self._observer.stop()
-            self._observer.join(timeout=10)
+            wait_for(self._observer, _END_S)
         with self._lock:
             timers = list(self._timers.values())
             self._timers.clear()
         for timer in timers:
             timer.cancel()
-            timer.join(timeout=10)
+            wait_for(timer, _END_S, "the taking up of a changed configuration")
 
     def _seen(self, path: str) -> None:
         known = os.path.abspath(path)

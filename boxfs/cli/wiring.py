@@ -42,7 +42,7 @@ from boxfs.core.outgoing import OpenContents
 from boxfs.core.pinning import Pinning
 from boxfs.core.reading import FileVersion, Reading, ReadingOptions
 from boxfs.core.status import Progress, State
-from boxfs.core.sync import Sync
+from boxfs.core.sync import PROBE_S, Sync
 from boxfs.core.tree import Tree
 from boxfs.fuse.options import MountOptions
 from boxfs.fuse.session import Hooks, Session
@@ -53,7 +53,8 @@ from boxfs.store.spool import Spool
 # A start waits for one answer of Box; it then goes on with what is cached, or tells that it cannot.
 _START_TIMEOUTS = Timeouts(connect_s=5, read_s=15)
 _START_BACKOFF = Backoff(attempts=2)
-_STOP_QUICKLY_S, _STOP_TIMEOUT_S = 2.0, 10.0
+# How long an end waits: for calls under way to be answered, and once they are cut off for their threads.
+_STOP_QUICKLY_S, _STOP_TIMEOUT_S = 2.0, 5.0
 
 
 def core_options(options: Options) -> CoreOptions:
@@ -125,6 +126,7 @@ class MountedDrive:
         )
         opened.callback(self.reading.close)
         self.tree = Tree(self.records, core_options(options), root_folder=self._known.root)
+        opened.callback(self.tree.close)  # with its lock: not under a change that a thread left behind is making
         lists = LaterLists()
         spool = Spool(cache_dir / "spool")
         spool.make_room = self.tree.make_room = self.blocks.shrink
@@ -223,12 +225,13 @@ class MountedDrive:
         timeout_s: float | None,
         tell: Callable[[Mapping[str, Any]], None],
         stopped: Callable[[], bool] = lambda: False,
+        probe_s: float = PROBE_S,
     ) -> dict[str, Any]:
         def told(now: Progress) -> None:
             tell({"items": now.left, "bytes": now.left_bytes, "failed": now.failed, "why": now.why_waiting})
 
         ino = self._served.ino_of(path) if path else None
-        end = self.sync.barrier(ino, timeout_s=timeout_s, progress=told, stopped=stopped)
+        end = self.sync.barrier(ino, timeout_s=timeout_s, progress=told, stopped=stopped, probe_s=probe_s)
         left = {
             "items": len(end.left),
             "bytes": sum(one.size - one.sent for one in end.left),
@@ -253,11 +256,16 @@ class MountedDrive:
             self.sync.gateway.retry()  # a new token, perhaps: do not wait for the next attempt's time
 
     def close(self) -> None:
-        """The order: no new work, then what runs ends, then what it stood on is closed."""
+        """The order: no new work, then what runs ends, then what it stood on is closed.
+
+        Each wait is bounded: what Box does not answer is cut off, and who does not end even so is left behind.
+        """
+        online = self.sync.gateway.state.online
         if self._locks is not None:
-            self._locks.stop()
-        if not self.sync.gateway.state.online or not self.sync.stop(_STOP_QUICKLY_S):
-            self.box.close()  # ends what still waits for an answer; it goes on at the next start
+            self._locks.stop(_STOP_TIMEOUT_S if online else 0.5)
+        ended = online and self.sync.stop(_STOP_QUICKLY_S)
+        self.box.close()  # ends what still waits for an answer, also of df, walks and pins; the next start goes on
+        if not ended:
             self.sync.stop(_STOP_TIMEOUT_S)
         self.files.stop()
         self.closing.close()

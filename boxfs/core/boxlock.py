@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from boxfs.base.ending import wait_for
 from boxfs.base.errors import FsError
 from boxfs.base.types import Ino, ItemId
 from boxfs.core.openfiles import OpenFiles
@@ -27,6 +29,7 @@ SECOND = 1_000_000_000
 LEASE_S = 600
 ROUND_S = 2.0
 RETRY_S = 60
+STOP_S = 5.0
 
 SetLock = Callable[[ItemId, int | None], object]  # file, when it expires (ns), None to unlock
 
@@ -40,17 +43,18 @@ class BoxLocks:
         self._held: dict[ItemId, tuple[Ino, int]] = {}  # what is locked: for which inode, until when
         self._not_before: dict[ItemId, int] = {}  # what could not be locked: when to try again
         self._stopping = threading.Event()
+        self._until_s = float("inf")  # monotonic: when even a lock that is held is left to itself
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._loop, name="boxfs-lock", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Give up all locks, and end."""
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Give up all locks, and end; where Box does not answer in time, the locks end by themselves."""
+        self._until_s = time.monotonic() + timeout_s
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
+        wait_for(self._thread, timeout_s)
 
     def _loop(self) -> None:
         while not self._stopping.wait(ROUND_S):
@@ -81,6 +85,9 @@ class BoxLocks:
 
     def give_up(self) -> None:
         for item_id in list(self._held):
+            if time.monotonic() > self._until_s:
+                log.warning("%d locks at Box end by themselves", len(self._held))
+                return
             self._unlock(item_id)
 
     def _lock(self, item_id: ItemId, ino: Ino, now_ns: int) -> None:

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from boxfs.base.ending import wait_for
 from boxfs.base.errors import Denied, FsError, NotPermitted, ReadOnly
 from boxfs.base.types import Account, Attr, HandleNo, Ino, StatFs
 from boxfs.core import attributes
@@ -37,6 +38,7 @@ from boxfs.store.spool import Spool
 log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
+HOUSE_S = 5.0  # how long a stop may take for the housekeeper's last round
 LAST_ADOPTIONS_S = 2.0  # how long a stop may take for moving uploaded bytes into the cache
 SPACE_AGE_S = 600.0  # df may be so much behind; only looked at when somebody asks
 UNKNOWN_SPACE = 10 << 40  # what df shows before Box was ever asked
@@ -76,8 +78,7 @@ class FileSystem(Xattrs):
         """Save everything that open files hold.  The tree stays open."""
         self._stopping.set()
         self._wanted_space.set()
-        if self._house is not None:
-            self._house.join()
+        wait_for(self._house, HOUSE_S)
         self._forget_handles()
         deadline = time.monotonic() + LAST_ADOPTIONS_S
         self.files.adopt_retired(lambda: time.monotonic() > deadline)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from boxfs.base.ending import wait_for
 from boxfs.base.errors import BadReply, FsError, InvalidArgument
 from boxfs.base.types import Event
 from boxfs.core.backoff import PASSING, SECOND, Schedule, is_global
@@ -95,10 +96,7 @@ class Hearing:
         self._nudge.set()
 
     def join(self, timeout_s: float) -> bool:
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            return not self._thread.is_alive()
-        return True
+        return wait_for(self._thread, timeout_s)
 
     # What others ask
     def ensure_begun(self) -> None:

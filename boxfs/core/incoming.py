@@ -149,8 +149,7 @@ class Incoming:
 
     def _leaves_open(self, change: Change, event: Event, item: Item) -> bool:
         """Note what must be asked of Box, as the event does not say it; return whether it says nothing else."""
-        known = change.by_item(*item.key) is not None
-        if event.kind is EventKind.LOCK and known:
+        if event.kind is EventKind.LOCK and change.by_item(*item.key) is not None:
             self.memory.strays[item.key] = None  # a source has no `lock`
         if event.kind is EventKind.TRASHED and not item.trashed:
             # It may have come back since, or not say so.  Nor may one that is not known be believed gone as of this

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from boxfs.base.ending import wait_for
 from boxfs.base.types import Ino
 from boxfs.core.backoff import SECOND
 from boxfs.core.bodies import Contents
@@ -99,9 +100,8 @@ class Lane:
     def join(self, until: float) -> bool:
         with self._ready:
             threads = list(self._threads)
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        ended = [wait_for(thread, until - time.monotonic()) for thread in threads]
+        return all(ended)
 
     def _loop(self) -> None:
         while True:
@@ -159,10 +159,8 @@ class Pushing:
 
     def join(self, until: float) -> bool:
         """until: of time.monotonic().  Returns whether all threads have ended."""
-        if self._thread.is_alive():
-            self._thread.join(max(0.0, until - time.monotonic()))
-        lanes = [lane.join(until) for lane in (self._uploads, self._quick)]
-        return all(lanes) and not self._thread.is_alive()
+        planner = wait_for(self._thread, until - time.monotonic())
+        return all([planner, *(lane.join(until) for lane in (self._uploads, self._quick))])
 
     def set_uploads(self, uploads: int) -> None:
         """How many uploads are under way at once, from now on."""

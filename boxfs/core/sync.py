@@ -41,6 +41,7 @@ WHAT = {
     Wanted.DELETE: "deleted",
 }
 FULL = reason(QuotaExceeded("storage_limit_exceeded"))
+PROBE_S = 10.0
 SHOWN = 1000  # pending items in a status, at most
 
 
@@ -106,12 +107,15 @@ class Sync:
         progress: Callable[[Progress], None] = lambda _now: None,
         patient: bool = False,
         stopped: Callable[[], bool] = lambda: False,
+        probe_s: float = PROBE_S,
     ) -> Barrier:
         """Send what is pending at and below `ino` (None: everything) now, and wait until Box has it.
 
         It ends before where what is left has failed (each is tried once more), or Box cannot be reached; `patient`: it
-        waits for these too.  timeout_s: None waits for ever.
+        waits for these too.  timeout_s: None waits for ever.  probe_s: how long a Box that is known to be out of reach
+        is tried once more.
         """
+        probed = time.monotonic() + probe_s
         until = None if timeout_s is None else time.monotonic() + timeout_s
         scope = None if ino in (None, ROOT_INO) else ino
         first = self._below(scope)
@@ -144,7 +148,7 @@ class Sync:
                 if until is not None and time.monotonic() >= until:
                     return self._not_done(left, why or "time is up")
                 if not patient:
-                    if why is not None and network.until_ns > self._tree.clock():
+                    if why is not None and (network.until_ns > self._tree.clock() or time.monotonic() > probed):
                         return self._not_done(left, why)
                     full = [node for node in left if node.error is None and self._waits_for_room(node)]
                     if len(failed) + len(full) == len(left):

@@ -11,6 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from boxfs.base.ending import wait_for
+
 log = logging.getLogger(__name__)
 
 
@@ -91,8 +93,7 @@ class Workers:
             threads = list(self._threads)
         deadline = time.monotonic() + timeout_s
         for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+            wait_for(thread, deadline - time.monotonic())
 
     def _next_locked(self) -> Job | None:
         while self._urgent:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from boxfs.base.ending import wait_for
 from boxfs.base.errors import FsError
 from boxfs.base.types import Ino
 from boxfs.fuse.operations import Operations
@@ -134,8 +135,7 @@ class Invalidator:
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        wait_for(self._thread, timeout_s)
 
     def settle(self, timeout_s: float) -> bool:
         """Wait until everything queued has been told; False where that took longer."""

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from boxfs.base.ending import wait_for
 from boxfs.core.interface import Files
 from boxfs.fuse import handshake, mountpoint
 from boxfs.fuse.binding import Binding
@@ -40,6 +41,7 @@ EXIT_OK = 0
 EXIT_BROKEN = 4  # the loop ended by itself, with an error
 _STACK_BYTES = 512 << 10
 _ABORT_WAIT_S = 10.0
+_LAST_S = 3.0  # for requests that still run when the mount is gone: nobody waits for their answers
 
 
 def _nothing() -> None:
@@ -183,11 +185,18 @@ class Session:
 
     # End
     def _join(self, workers: list[_Worker]) -> None:
-        """Wait for the workers: for ever while mounted, for `grace_s` once it is being detached."""
+        """Wait for the workers: for ever while mounted, for `grace_s` once it is being detached, and when the mount is
+        gone no longer than requests take that wait for nothing (the kernel reads ahead for programs that have ended).
+        """
         while True:
             self._news.clear()  # before looking, so that nothing between the look and the wait is missed
             if all(worker.result is not None for worker in workers):
                 break
+            if any(worker.result == 0 for worker in workers):
+                deadline = time.monotonic() + _LAST_S
+                for worker in workers:
+                    wait_for(worker, deadline - time.monotonic(), "a request whose mount is gone")
+                return
             since = self._stopping_since
             left = None if since is None else since + self._grace_s - time.monotonic()
             if left is not None and left <= 0:

@@ -16,8 +16,11 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from boxfs.base.ending import wait_for
+
 log = logging.getLogger(__name__)
 
+_END_S = 5.0
 _STOP = b"\0"  # no signal has this number
 
 
@@ -52,7 +55,7 @@ class Signals:
         self._before.clear()
         signal.set_wakeup_fd(self._wakeup_before)
         os.write(self._writer, _STOP)
-        self._thread.join()
+        wait_for(self._thread, _END_S)
         os.close(self._writer)
         os.close(self._reader)
 

@@ -27,6 +27,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
+from boxfs.base.ending import wait_for
 from boxfs.store.segment import BLOCK, ENTRY, Segment
 from boxfs.store.usage import Usage, Use
 
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 PAGE = 4096  # what a file on disk is rounded up to
 MOST_BLOCKS = 256  # of a segment: 32 MiB
 MOST_OPEN = 512  # segment files kept open
+RECOUNT_S = 5.0  # how long a stop may take for the counting that an unclean end made necessary
 HOLD_OFF_S = 5.0  # after the disk was full nothing is stored for so long
 
 
@@ -248,8 +250,7 @@ class Blocks:
             if self._closed:
                 return
             self._closed = True
-        if self._recount is not None:
-            self._recount.join()
+        wait_for(self._recount, RECOUNT_S)
         with self._lock:
             for (key, number), segment in self._open.items():
                 self._usage.add(key, number, 0, segment.used_s)
@@ -318,13 +319,14 @@ class Blocks:
                     return
                 self._usage.found(batch)
         with self._lock:
-            counted = self._usage.all()
+            counted = [] if self._closed else self._usage.all()
         ghosts = [use for use in counted if not self._path(use.key, use.number).exists()]
         with self._lock:
-            self._usage.remove(ghosts)
-            excess = self._usage.total - self._limit
-            if excess > 0 and not self._closed:
-                self._drop_oldest_locked(excess)
+            if not self._closed:
+                self._usage.remove(ghosts)
+                excess = self._usage.total - self._limit
+                if excess > 0:
+                    self._drop_oldest_locked(excess)
 
     def _scan(self) -> Iterator[tuple[str, int, int, float]]:
         """Yield what is on disk; remove what is not ours (other layouts)."""

@@ -260,3 +260,15 @@ def test_late_event_of_something_unknown_is_asked_about(known: Machine, remote: 
     assert known.has("c") is alive
     assert remote.counts() == {"item": 1}
     known.close()
+
+
+def test_what_came_back_from_the_trash_before_it_was_heard_of_is_shown(known: Machine, remote: MemoryRemote) -> None:
+    """An event carries the item as of today: that of the trash looks like one of the return."""
+    remote.tell = lambda box, entries: tuple(box.event(told, fresh=True) for told in entries)
+    with remote.someone() as box:
+        held = box.create(Kind.FILE, ROOT_FOLDER, "back", b"1")
+        box.delete(held)
+        box.restore(held)
+    known.hear()
+    assert known.has("back")
+    assert known.read("back") == b"1"

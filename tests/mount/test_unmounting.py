@@ -1,0 +1,178 @@
+"""A mount ends soon whatever its Box does: a request that is never answered, a server that is gone, or frozen.
+
+The time-out of the network is an hour here: what is not cut off would keep the process for longer than a test waits.
+BOXFS_RUNS=60 ends so many mounts, each in one of these ways.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.box import Box, EmulatorProcess
+from tests.support.mounting import Mounted, eventually
+
+pytestmark = [pytest.mark.fuse, pytest.mark.timeout(400)]
+
+RUNS = int(os.environ.get("BOXFS_RUNS", "0"))
+OPTIONS = ["timeout=3600", "drain_timeout=1", "settle=0"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmulatorProcess]:
+    with EmulatorProcess(tmp_path / "server" / "data") as process:
+        yield process
+
+
+class Scene:
+    """A mount of an account with a folder and a large file; `other` is somebody else at work there."""
+
+    def __init__(self, server: EmulatorProcess, home: Path, *options: str) -> None:
+        self.server = server
+        self.other = Box(server.url)
+        if not self.other.exists("/d"):
+            self.other.makedirs("/d/sub")
+            self.other.upload("/large", b"l" * (16 << 20))
+        self.mount = Mounted(server.url, home, options=[*OPTIONS, *options])
+        os.listdir(self.mount.path)
+        self.helpers: list[subprocess.Popen[bytes]] = []
+
+    def stall(self, path: str, at: str = "before", method: str = "") -> None:
+        self.other.fault(do="stall", seconds=None, at=at, path=path, method=method, times=None)
+
+    def stalled(self) -> None:
+        eventually(
+            lambda: any(each["fired"] for each in self.other.call("GET", "/_emulator/faults")["faults"]),
+            "a request gets no answer",
+        )
+
+    def run(self, *words: str) -> subprocess.Popen[bytes]:
+        out = subprocess.DEVNULL
+        self.helpers.append(subprocess.Popen(words, stdout=out, stderr=out, env=self.mount.env, cwd="/"))
+        return self.helpers[-1]
+
+    def close(self) -> None:
+        for helper in self.helpers:
+            helper.kill()
+        self.mount.close()
+        for helper in self.helpers:
+            helper.wait(60)
+        self.other.close()
+
+
+# What is under way when the mount ends
+
+
+def an_upload(scene: Scene) -> None:
+    scene.stall("/files/content$")
+    (scene.mount.path / "a").write_text("kept")
+    scene.stalled()
+
+
+def the_space_of_df(scene: Scene) -> None:
+    scene.mount.restart()  # which trusts what it knows, and asks only when somebody wants to know
+    scene.stall("/users/me")
+    os.statvfs(scene.mount.path)
+    scene.stalled()
+
+
+def a_listing(scene: Scene) -> None:
+    scene.stall(r"/folders/\d+/items")
+    scene.run("ls", str(scene.mount.path / "d"))
+    scene.stalled()
+
+
+def a_download(scene: Scene) -> None:
+    scene.stall("/content", at="in_response", method="GET")
+    scene.run("cat", str(scene.mount.path / "large"))
+    scene.stalled()
+
+
+def a_pin(scene: Scene) -> None:
+    scene.stall("/content", method="GET")
+    scene.run(sys.executable, "-m", "boxfs", "pin", str(scene.mount.path / "large"))
+    scene.stalled()
+
+
+def a_lock(scene: Scene) -> None:
+    scene.stall(r"/files/\d+$", method="PUT")
+    with (scene.mount.path / "large").open("r+b") as file:
+        file.write(b"x")
+        scene.stalled()
+
+
+def a_frozen_server(scene: Scene) -> None:
+    os.kill(scene.server.pid, signal.SIGSTOP)
+    (scene.mount.path / "a").write_text("kept")
+
+
+def a_server_that_is_gone(scene: Scene) -> None:
+    scene.server.kill()
+    (scene.mount.path / "a").write_text("kept")
+
+
+WAYS = [
+    an_upload, the_space_of_df, a_listing, a_download, a_pin, a_lock, a_frozen_server, a_server_that_is_gone,
+]  # fmt: skip
+HELD = [a_listing, a_download]  # by a program, which the kernel does not let die before its request is answered
+
+
+def end(scene: Scene, way: object, how: str) -> None:
+    if how == "umount" and way not in HELD:
+        scene.run(sys.executable, "-m", "boxfs", "umount", str(scene.mount.path))
+    else:
+        scene.mount.signal(signal.SIGTERM)
+    assert scene.mount.ended() == 0, scene.mount.log
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_mount_ends_whatever_is_under_way(way: object, server: EmulatorProcess, tmp_path: Path) -> None:
+    scene = Scene(server, tmp_path / "home", "boxlock")
+    try:
+        way(scene)  # type: ignore[operator]
+        end(scene, way, "umount")
+    finally:
+        scene.close()
+        if way is a_frozen_server:
+            os.kill(server.pid, signal.SIGCONT)
+    if way not in (an_upload, a_frozen_server, a_server_that_is_gone):
+        return
+    if way is a_server_that_is_gone:
+        server.start()
+    with Mounted(server.url, tmp_path / "home") as again:
+        if way is an_upload:
+            Box(server.url).call("DELETE", "/_emulator/faults")
+        again.sync()
+        box = Box(server.url)
+        assert box.read("/a") == b"kept"
+        box.close()
+
+
+@pytest.mark.skipif(not RUNS, reason="BOXFS_RUNS says how often")
+def test_many_ends(tmp_path: Path) -> None:
+    dice = random.Random(1)
+    for number in range(RUNS):
+        way, how = dice.choice(WAYS), dice.choice(["umount", "term"])
+        folder = tmp_path / str(number)
+        with EmulatorProcess(folder / "data") as server:
+            scene = Scene(server, folder / "home", *dice.choice([["boxlock"], []]))
+            if way is a_lock:
+                scene.mount.options = (*scene.mount.options, "boxlock")
+                scene.mount.restart()
+            try:
+                way(scene)
+                end(scene, way, how)
+            except AssertionError as error:
+                raise AssertionError(f"run {number}: {way.__name__}, {how}") from error
+            finally:
+                if way is a_frozen_server:
+                    threading.Timer(0, os.kill, (server.pid, signal.SIGCONT)).start()
+                scene.close()
