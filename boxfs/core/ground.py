@@ -169,10 +169,9 @@ class Ground:
         if mode is None:
             mode = attributes.default_mode(node, options)
         size, mtime_ns, ctime_ns = node.size, node.mtime_ns, node.ctime_ns
-        nlink = 1
+        nlink = 1  # of a folder: "not counted"; 2 would say that it has no folders in it, and some programs skip them
         if node.kind is Kind.FOLDER:
             mode |= stat.S_IFDIR
-            nlink = 2
         elif node.kind_bits:
             mode |= node.kind_bits
         else:

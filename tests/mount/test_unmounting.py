@@ -147,12 +147,13 @@ def test_a_mount_ends_whatever_is_under_way(way: object, server: EmulatorProcess
         return
     if way is a_server_that_is_gone:
         server.start()
-    with Mounted(server.url, tmp_path / "home") as again:
-        if way is an_upload:
-            Box(server.url).call("DELETE", "/_emulator/faults")
-        again.sync()
-        box = Box(server.url)
+    box = Box(server.url)
+    try:
+        box.call("DELETE", "/_emulator/faults")
+        with Mounted(server.url, tmp_path / "home") as again:
+            again.sync()
         assert box.read("/a") == b"kept"
+    finally:
         box.close()
 
 
