@@ -1,7 +1,7 @@
 """Outlook: what the planner is to look at, gathered from the tree.
 
 Gathered node by node, without holding the tree's lock throughout: a pending set of many thousands must not hold up a
-program's write.  What changed meanwhile is found by who makes the call, who looks again (core/sending.py).
+program's write.  What changed meanwhile is found by who makes the call, who looks again (core/making.py).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Home(Drive):
         self.sync = Sync(self.tree, remote, OpenContents(self.fs.files))
         self.sync.hearing._gap_s = 0.0
         if "chunked_from" in settings:
-            self.sync.sending.uploading._chunked_from = settings["chunked_from"]
+            self.sync.sending.making.uploading._chunked_from = settings["chunked_from"]
         self.fs.is_uploading = self.sync.incoming.memory.busy.__contains__
         self.incoming = lists.incoming = self.sync.incoming
 

@@ -11,8 +11,7 @@ import random
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -119,13 +118,17 @@ def a_server_that_is_gone(scene: Scene) -> None:
     (scene.mount.path / "a").write_text("kept")
 
 
-WAYS = [
+Way = Callable[[Scene], None]
+WAYS: list[Way] = [
     an_upload, the_space_of_df, a_listing, a_download, a_pin, a_lock, a_frozen_server, a_server_that_is_gone,
 ]  # fmt: skip
-HELD = [a_listing, a_download]  # by a program, which the kernel does not let die before its request is answered
+HELD: list[Way] = [
+    a_listing,
+    a_download,
+]  # by a program, which the kernel does not let die before its request is answered
 
 
-def end(scene: Scene, way: object, how: str) -> None:
+def end(scene: Scene, way: Way, how: str) -> None:
     if how == "umount" and way not in HELD:
         scene.run(sys.executable, "-m", "boxfs", "umount", str(scene.mount.path))
     else:
@@ -134,15 +137,15 @@ def end(scene: Scene, way: object, how: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_mount_ends_whatever_is_under_way(way: object, server: EmulatorProcess, tmp_path: Path) -> None:
+def test_a_mount_ends_whatever_is_under_way(way: Way, server: EmulatorProcess, tmp_path: Path) -> None:
     scene = Scene(server, tmp_path / "home", "boxlock")
     try:
-        way(scene)  # type: ignore[operator]
+        way(scene)
         end(scene, way, "umount")
     finally:
-        scene.close()
         if way is a_frozen_server:
             os.kill(server.pid, signal.SIGCONT)
+        scene.close()
     if way not in (an_upload, a_frozen_server, a_server_that_is_gone):
         return
     if way is a_server_that_is_gone:
@@ -157,23 +160,16 @@ def test_a_mount_ends_whatever_is_under_way(way: object, server: EmulatorProcess
         box.close()
 
 
-@pytest.mark.skipif(not RUNS, reason="BOXFS_RUNS says how often")
-def test_many_ends(tmp_path: Path) -> None:
-    dice = random.Random(1)
-    for number in range(RUNS):
-        way, how = dice.choice(WAYS), dice.choice(["umount", "term"])
-        folder = tmp_path / str(number)
-        with EmulatorProcess(folder / "data") as server:
-            scene = Scene(server, folder / "home", *dice.choice([["boxlock"], []]))
-            if way is a_lock:
-                scene.mount.options = (*scene.mount.options, "boxlock")
-                scene.mount.restart()
-            try:
-                way(scene)
-                end(scene, way, how)
-            except AssertionError as error:
-                raise AssertionError(f"run {number}: {way.__name__}, {how}") from error
-            finally:
-                if way is a_frozen_server:
-                    threading.Timer(0, os.kill, (server.pid, signal.SIGCONT)).start()
-                scene.close()
+@pytest.mark.parametrize("run", range(RUNS))
+def test_many_ends(run: int, server: EmulatorProcess, tmp_path: Path) -> None:
+    dice = random.Random(run)
+    way, how = dice.choice(WAYS), dice.choice(["umount", "signal"])
+    locks = way is a_lock or dice.random() < 0.5
+    scene = Scene(server, tmp_path / "home", *(["boxlock"] if locks else []))
+    try:
+        way(scene)
+        end(scene, way, how)
+    finally:
+        if way is a_frozen_server:
+            os.kill(server.pid, signal.SIGCONT)
+        scene.close()

@@ -38,7 +38,7 @@ class Mount:
     def _start(self) -> None:
         self.drive = Drive(self.folder, self.remote, host=self.host, attributes="off")
         # The two mounts' clocks only need to run; they may differ.
-        self.drive.sync.sending.uploading._chunked_from = 150
+        self.drive.sync.sending.making.uploading._chunked_from = 150
 
     def crash(self) -> None:
         self.handles.clear()

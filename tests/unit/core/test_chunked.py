@@ -26,7 +26,7 @@ def large(here: Machine, remote: MemoryRemote) -> Machine:
 
 
 def lower(machine: Machine) -> None:
-    machine.sync.sending.uploading._chunked_from = 5000
+    machine.sync.sending.making.uploading._chunked_from = 5000
 
 
 def test_new_file_in_parts(large: Machine, remote: MemoryRemote) -> None:
