@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -44,12 +45,14 @@ def peak_mib(pid: int) -> float:
 
 @dataclass
 class Requests:
-    """calls: to the API and the upload host.  listening: events and long polls.  downloads: to the download host."""
+    """calls: to the API and the upload host.  listening: to the API for events; polls: long polls, on another host.
+    downloads: to the download host.  refused: answered 429."""
 
     calls: int = 0
     downloads: int = 0
     listening: int = 0
     polls: int = 0
+    refused: int = 0
     bytes_out: int = 0
     bytes_in: int = 0
 
@@ -62,6 +65,7 @@ class Requests:
                 continue
             found.bytes_out += entry["bytes_out"]
             found.bytes_in += entry["bytes_in"]
+            found.refused += entry["status"] == 429
             if entry["template"] == "/dl":
                 found.downloads += 1
             elif "/2.0/" not in entry["template"]:
@@ -73,14 +77,26 @@ class Requests:
         return found
 
 
+def programs_cpu_s() -> float:
+    """CPU time of what the bench itself has run so far: the programs of the workloads."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 @dataclass
 class Sample:
-    """One run of one workload.  settled_s: from its end until all was at Box.  load: of the machine, at the start."""
+    """One run of one workload.
+
+    settled_s: from its end until all was at Box.  cpu_s: of the daemon until then; run_cpu_s: until the workload's end;
+    program_cpu_s: of the programs that were run.  load: of the machine, at the start.
+    """
 
     wall_s: float
     settled_s: float
     requests: Requests
     peak_mib: float
     cpu_s: float
+    run_cpu_s: float
+    program_cpu_s: float
     server_cpu_s: float
     load: float

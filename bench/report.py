@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bench import limits, verdict
 from bench.results import Row
 
 BEGIN, END = "<!-- tables: written by scripts/bench -->", "<!-- tables: end -->"
 GROUPS = {"metadata": "Metadata", "reading": "Reading", "writing": "Writing", "life": "The life of a mount"}
+_BUSY = 1.5
 
 
 def write(path: Path, results: dict[str, Any]) -> None:
@@ -23,28 +26,53 @@ def write(path: Path, results: dict[str, Any]) -> None:
 
 
 def tables(results: dict[str, Any]) -> str:
-    rows: dict[str, Row] = results["workloads"]
+    rows: list[Row] = list(results["workloads"].values())
+    compared = [row for row in rows if "boxfs" in row and "rclone" in row]
     parts = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in results["machine"].items()), ""]
-    behind = {name: row for name, row in rows.items() if is_behind(row)}
-    parts += ["### Where rclone is ahead, or takes fewer calls", ""]
-    parts += _table(behind.values()) if behind else ["No row.", ""]
-    missed = [row for row in rows.values() if _ratio(row) and row["goal"] and (_ratio(row) or 0) < row["goal"]]
-    parts += ["### Goals not met", ""]
-    parts += _table(missed) if missed else ["None.", ""]
+    parts += [*_summary(compared), ""]
+    parts += ["### Where rclone is ahead", "", *_section((row for row in compared if lead_of_rclone(row)), _lead)]
+    parts += ["### Goals not met", "", *_section((row for row in compared if missed(row)), _table)]
+    if failed := [row for row in rows if "boxfs" not in row or "rclone" not in row]:
+        parts += ["### Rows that failed", "", *_table(failed)]
+    if over := [row for row in rows if over_budget(row)]:
+        parts += ["### Budgets exceeded", "", *_table(over)]
     for group, title in GROUPS.items():
-        parts += [f"### {title}", "", *_table(row for row in rows.values() if row["group"] == group)]
-    parts += ["### What limits each row", "", "| Workload | Limit | boxfs: time, of it daemon's CPU, server's CPU |"]
-    parts += ["|---|---|---|", *(_limit(row) for row in rows.values() if "boxfs" in row), ""]
+        parts += [f"### {title}", "", *_table(row for row in rows if row["group"] == group)]
+    parts += ["### Scale", "", *_scale([row for row in rows if row["scale"]])]
+    parts += ["### What limits each row, and how far it is from that", "", *_limits(compared)]
     return "\n".join(parts)
 
 
-def is_behind(row: Row) -> bool:
-    """rclone is quicker in every run, or by a tenth in the median, or asks less."""
-    if "boxfs" not in row or "rclone" not in row:
-        return "rclone" in row
+def lead_of_rclone(row: Row) -> list[str]:
+    """In what rclone is ahead; times by `bench/verdict.py`."""
     boxfs, rclone = row["boxfs"], row["rclone"]
-    quicker = rclone["worst_s"] < boxfs["best_s"] or rclone["wall_s"] < 0.9 * boxfs["wall_s"]
-    return bool(quicker or calls_of(rclone, row) < calls_of(boxfs, row))
+    found = []
+    if verdict.quicker(walls(rclone), walls(boxfs)):
+        found.append("time")
+    if row["writes"] and verdict.quicker(walls(rclone, settled=True), walls(boxfs, settled=True)):
+        found.append("time until all is at Box")
+    if calls_of(rclone, row) < calls_of(boxfs, row):
+        found.append("calls")
+    return found
+
+
+def missed(row: Row) -> bool:
+    return bool(row["goal"]) and ratio_of(row) < row["goal"]
+
+
+def over_budget(row: Row) -> bool:
+    side, budget = row.get("boxfs"), row["budget"]
+    if side is None or budget is None:
+        return False
+    return bool(
+        calls_of(side, row) > budget["api"]
+        or side["downloads"] > budget["downloads"]
+        or side["received_mib"] > budget["mib"]
+    )
+
+
+def walls(side: Row, *, settled: bool = False) -> list[float]:
+    return [sample["wall_s"] + (sample["settled_s"] if settled else 0.0) for sample in side["samples"]]
 
 
 def calls_of(side: Row, row: Row) -> float:
@@ -52,31 +80,73 @@ def calls_of(side: Row, row: Row) -> float:
     return float(side["calls"] + (side["listening"] if row["group"] == "life" else 0))
 
 
-def _ratio(row: Row) -> float | None:
-    if "boxfs" not in row or "rclone" not in row or not row["boxfs"]["wall_s"]:
-        return None
-    return float(row["rclone"]["wall_s"] / row["boxfs"]["wall_s"])
+def ratio_of(row: Row) -> float:
+    return float(row["rclone"]["wall_s"] / max(row["boxfs"]["wall_s"], 1e-9))
+
+
+def _verdict(row: Row) -> str:
+    boxfs, rclone = walls(row["boxfs"]), walls(row["rclone"])
+    if verdict.quicker(boxfs, rclone):
+        return "boxfs"
+    return "**rclone**" if verdict.quicker(rclone, boxfs) else "same"
+
+
+def _summary(rows: list[Row]) -> list[str]:
+    """Who is ahead, counted; figures that the tables below do not sort by as well."""
+    told = [_verdict(row) for row in rows]
+
+    def fewer(field: str) -> str:
+        ours = sum(row["boxfs"][field] < 0.95 * row["rclone"][field] for row in rows)
+        theirs = sum(row["rclone"][field] < 0.95 * row["boxfs"][field] for row in rows)
+        return f"| {ours} | {len(rows) - ours - theirs} | {theirs} |"
+
+    calls = [calls_of(row["boxfs"], row) - calls_of(row["rclone"], row) for row in rows]
+    return [
+        f"| Of {len(rows)} rows | boxfs ahead | same | rclone ahead |",
+        "|---|--:|--:|--:|",
+        f"| time | {told.count('boxfs')} | {told.count('same')} | {told.count('**rclone**')} |",
+        f"| API calls | {sum(n < 0 for n in calls)} | {calls.count(0)} | {sum(n > 0 for n in calls)} |",
+        f"| requests to the download host (no quota counts them) {fewer('downloads')}",
+        f"| bytes received {fewer('received_mib')}",
+        f"| peak memory {fewer('peak_mib')}",
+        f"| the daemon's CPU {fewer('cpu_s')}",
+    ]
+
+
+def _section(rows: Iterable[Row], table: Any) -> list[str]:
+    found = list(rows)
+    return table(found) if found else ["No row.", ""]
+
+
+def _lead(rows: list[Row]) -> list[str]:
+    made = _table(rows)
+    heads = [" rclone is ahead in |", "---|", *(f" {', '.join(lead_of_rclone(row))} |" for row in rows)]
+    return [line + more for line, more in zip(made, heads, strict=False)] + [""]
 
 
 def _table(rows: Iterable[Row]) -> list[str]:
     made = [
-        "| Workload | boxfs | rclone | times as quick | goal | API calls | downloads | MiB received | peak MiB "
-        "| CPU s | runs | load |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| Workload | boxfs | rclone | times as quick | quicker | goal | API calls (budget) | downloads "
+        "| MiB received | peak MiB | CPU s | runs |",
+        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in rows:
         boxfs, rclone = row.get("boxfs"), row.get("rclone")
-        ratio = _ratio(row)
+        whole = boxfs is not None and rclone is not None
 
         def both(field: str, form: str = "{:.0f}", sides: tuple[Row | None, ...] = (boxfs, rclone)) -> str:
             return " / ".join(form.format(side[field]) if side else "failed" for side in sides)
 
-        runs = len((boxfs or rclone or {"samples": ()})["samples"])
         calls = " / ".join(f"{calls_of(side, row):.0f}" if side else "failed" for side in (boxfs, rclone))
+        budget = f" ({row['budget']['api']})" if row["budget"] else ""
+        runs = str(len((boxfs or rclone or {"samples": ()})["samples"]))
+        if row["load"] > _BUSY * (os.cpu_count() or 1):
+            runs += f", at a load of {row['load']:.0f}"
         made.append(
-            f"| {row['title']} | {_time(boxfs, row)} | {_time(rclone, row)} | {f'{ratio:.1f}' if ratio else ''} "
-            f"| {row['goal'] or ''} | {calls} | {both('downloads')} | {both('received_mib', '{:.1f}')} "
-            f"| {both('peak_mib')} | {both('cpu_s', '{:.2f}')} | {runs} | {row['load']:.0f} |"
+            f"| {row['title']} | {_time(boxfs, row)} | {_time(rclone, row)} "
+            f"| {f'{ratio_of(row):.1f}' if whole else ''} | {_verdict(row) if whole else ''} | {row['goal'] or ''} "
+            f"| {calls}{budget} | {both('downloads')} | {both('received_mib', '{:.1f}')} | {both('peak_mib')} "
+            f"| {both('cpu_s', '{:.2f}')} | {runs} |"
         )
     return [*made, ""]
 
@@ -94,8 +164,40 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
 
 
-def _limit(row: Row) -> str:
-    side = row["boxfs"]
-    whole = side["wall_s"] + side["settled_s"]
-    told = f"{seconds(whole)}, {seconds(side['cpu_s'])}, {seconds(side['server_cpu_s'])}"
-    return f"| {row['title']} | {row['limit']} | {told} |"
+def _scale(rows: list[Row]) -> list[str]:
+    """How each step grows from a thousand files to a hundred thousand."""
+    made = ["| Step | files | boxfs | rclone | quicker | API calls | peak MiB | CPU s | boxfs, us a file |"]
+    made += ["|---|--:|--:|--:|---|--:|--:|--:|--:|"]
+    for row in sorted(rows, key=lambda row: (row["scale"]["step"], row["scale"]["files"])):
+        sides = [row.get("boxfs"), row.get("rclone")]
+
+        def both(field: str, form: str, sides: list[Row | None] = sides) -> str:
+            return " / ".join(form.format(side[field]) if side else "failed" for side in sides)
+
+        files = row["scale"]["files"]
+        each = f"{sides[0]['wall_s'] / files * 1e6:.0f}" if sides[0] else ""
+        times = " | ".join(seconds(side["wall_s"]) if side else "failed" for side in sides)
+        made.append(
+            f"| {row['scale']['step']} | {files:,} | {times} | {_verdict(row) if all(sides) else ''} "
+            f"| {both('calls', '{:.0f}')} | {both('peak_mib', '{:.0f}')} | {both('cpu_s', '{:.2f}')} | {each} |"
+        )
+    return [*made, ""]
+
+
+def _limits(rows: Iterable[Row]) -> list[str]:
+    made = [
+        "| Workload | boxfs | calls | wire | Python | kernel and program | limit | times the limit | what to know |"
+    ]
+    made += ["|---|--:|--:|--:|--:|--:|---|--:|---|"]
+    for row in rows:
+        bounds = limits.of(row, row["boxfs"])
+        name, least = bounds.nearest
+        wall = row["boxfs"]["wall_s"]
+        program = "" if bounds.program is None else seconds(bounds.program)
+        far = f"{wall / least:.1f}" if least > 0 else ""
+        told = [seconds(value) if value else "" for value in (bounds.calls, bounds.wire, bounds.python)]
+        made.append(
+            f"| {row['title']} | {seconds(wall)} | {' | '.join(told)} | {program} | {name if far else ''} | {far} "
+            f"| {row['limit']} |"
+        )
+    return [*made, ""]

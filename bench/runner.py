@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.measure import Requests, Sample, cpu_s, forget_peak, peak_mib
-from bench.surroundings import Server
-from bench.systems import Boxfs, Rclone, System
+from bench.account import Account
+from bench.measure import Requests, Sample, cpu_s, forget_peak, peak_mib, programs_cpu_s
+from bench.systems import Disk, System
 from bench.workload import Place, Start, Workload
 
-Results = dict[str, list[Sample]]  # system -> its runs
+Systems = dict[str, Callable[[Path, Account, Workload], System]]
+Open = Callable[[Path], contextlib.AbstractContextManager[Account]]
+Around = Callable[[System], contextlib.AbstractContextManager[object]]
+DISK_RUNS = 3
 
 
 def say(text: str) -> None:
@@ -26,140 +28,227 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+@dataclass
+class Found:
+    """What the runs of a workload gave.  A system that failed has no samples.  disk_s: the same on a local disk."""
+
+    samples: dict[str, list[Sample]]
+    disk_s: float | None = None
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Site:
+    """An account with its files, and the homes that mounts have left for others (by system and name)."""
+
+    name: str
+    folder: Path
+    account: Account
+    prepared: set[object] = field(default_factory=set)
+    homes: dict[tuple[str, str], System] = field(default_factory=dict)
+
+
 class Runner:
-    def __init__(self, folder: Path, *, rounds: int, quick: bool, only: str | None = None) -> None:
-        self._folder, self._rounds, self._quick = folder, rounds, quick
-        self._systems = [name for name in ("boxfs", "rclone") if only in (None, name)]
+    """systems: name -> how to make one with a home of its own.  calm: no latency and no limits of the wire, for tests.
+    disk: run the workloads on a local disk too.  around: what is about each run, a profiler."""
+
+    def __init__(
+        self, folder: Path, systems: Systems, open_account: Open, *, rounds: int = 1, quick: bool = False,
+        calm: bool = False, disk: bool = False, around: Around = contextlib.nullcontext,
+    ) -> None:  # fmt: skip
+        self._folder, self._systems, self._open = folder, systems, open_account
+        self._rounds, self._quick, self._calm, self._disk, self._around = rounds, quick, calm, disk, around
         self._count = 0
 
-    def measure(self, workload: Workload) -> Results:
-        """Run one workload on a fresh account.  A system that fails has no samples, and why is said."""
-        folder = self._folder / workload.name
+    def run(self, workloads: Iterable[Workload]) -> Generator[tuple[Workload, Found], None, None]:
+        """Each workload in its turn; those of one `account` share it.  Nothing that fails ends the run."""
+        with contextlib.ExitStack() as stack:
+            site: _Site | None = None
+            for workload in workloads:
+                if site is None or not workload.account or workload.account != site.name:
+                    stack.close()
+                    try:
+                        site = stack.enter_context(self._site(workload.account))
+                    except Exception:  # noqa: BLE001 the others may do
+                        site = None
+                        yield workload, Found({}, failures=[traceback.format_exc()])
+                        continue
+                yield workload, self._measure(workload, site)
+
+    @contextlib.contextmanager
+    def _site(self, name: str) -> Iterator[_Site]:
+        self._count += 1
+        folder = self._folder / f"site{self._count}"
         folder.mkdir()
-        server = Server(folder)
         try:
-            if workload.prepare is not None:
-                workload.prepare(server.box, self._quick)
-            local = folder / "local"
-            local.mkdir()
-            if workload.local is not None:
-                workload.local(local, self._quick)
-            return self._rounds_of(workload, server, folder)
+            with self._open(folder) as account:
+                yield _Site(name, folder, account)
         finally:
-            server.close()
             if not any(os.path.ismount(mount) for mount in folder.glob("*/mnt")):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _rounds_of(self, workload: Workload, server: Server, folder: Path) -> Results:
-        results: Results = {name: [] for name in self._systems}
-        rounds = 1 if self._quick else workload.rounds or self._rounds
+    def _measure(self, workload: Workload, site: _Site) -> Found:
+        found = Found({name: [] for name in self._systems})
+        try:
+            if workload.prepare is not None and workload.prepare not in site.prepared:
+                workload.prepare(site.account.box, self._quick)
+                site.prepared.add(workload.prepare)
+            local = site.folder / f"{workload.name}.local"
+            local.mkdir()
+            if workload.local is not None:
+                workload.local(local, self._quick)
+            self._rounds_of(workload, site, found)
+            if self._disk and workload.limits.disk:
+                found.disk_s = self._on_disk(workload, site)
+        except Exception:  # noqa: BLE001
+            found.failures.append(traceback.format_exc())
+        return found
+
+    def _rounds_of(self, workload: Workload, site: _Site, found: Found) -> None:
+        rounds = 1 if self._quick else min(workload.rounds or self._rounds, self._rounds)
         failed: set[str] = set()
-        with contextlib.ExitStack() as stack:
-            kept: dict[str, System] = {}
+        names = list(self._systems)
+        with contextlib.ExitStack() as mounts:
             for number in range(rounds):
                 # Who begins changes from round to round: the second finds the server's page cache warm.
-                for name in self._systems[:: -1 if number % 2 else 1]:
+                for second, name in enumerate(names[:: -1 if number % 2 else 1]):
+                    turn = number * len(names) + second
                     if name in failed:
                         continue
                     try:
-                        results[name] += self._one(workload, server, folder, name, kept, stack)
-                    except (OSError, subprocess.SubprocessError, TimeoutError, AssertionError):
-                        say(f"{workload.name}: {name} failed in round {number + 1}\n{traceback.format_exc()}")
+                        found.samples[name] += self._one(workload, site, name, turn, mounts)
+                    except Exception:  # noqa: BLE001 what one system cannot do, the other may
+                        found.failures.append(f"{name}, round {number + 1}: {traceback.format_exc()}")
+                        found.samples[name] = []
                         failed.add(name)
-                        log = folder / f"{name}{self._count}/log"
-                        say(log.read_text() if log.exists() else "")
-        return results
 
-    def _one(
-        self, workload: Workload, server: Server, folder: Path, name: str, kept: dict[str, System],
-        stack: contextlib.ExitStack,
-    ) -> list[Sample]:  # fmt: skip
+    def _one(self, workload: Workload, site: _Site, name: str, turn: int, mounts: contextlib.ExitStack) -> list[Sample]:
         self._count += 1
+        key = (name, workload.home or workload.name)
         remote = f"/{name}{self._count}" if workload.own else "/data"
-        first = name not in kept
-        if workload.start is Start.WARM:
-            if first:
-                kept[name] = self._system(workload, server, folder, name)
-                stack.enter_context(_mounted(kept[name]))
-            system = kept[name]
+        filled = key in site.homes and workload.start in (Start.AGAIN, Start.WARM)
+        if filled:
+            system = site.homes[key]
         else:
-            system = self._system(workload, server, folder, f"{name}{self._count}")
+            system = self._systems[name](site.folder / f"{name}{self._count}", site.account, workload)
         place = Place(
-            system=system, box=server.box, path=system.path / remote.strip("/"), remote=remote,
-            scratch=folder / "local", quick=self._quick,
+            system=system, box=site.account.box, path=system.path / remote.strip("/"), remote=remote,
+            scratch=site.folder / f"{workload.name}.local", quick=self._quick, turn=turn,
         )  # fmt: skip
         with contextlib.ExitStack() as here:
-            if workload.start is not Start.WARM:
-                here.callback(_remove, system)
-            if workload.start in (Start.COLD, Start.AGAIN):
-                here.enter_context(_mounted(system))
-            if workload.warm is not None and (first or workload.start is not Start.WARM):
-                workload.warm(place)
-            if workload.start is Start.AGAIN:
-                system.settle()
-                time.sleep(system.rest_s)
-                system.stop()
-                if workload.between is not None:
-                    workload.between(place)
-                system.start()
-            if workload.own:
-                place.path.mkdir()
-                system.settle()
-            if workload.each is not None:
-                workload.each(place)
-            server.box.settings(latency_s=workload.latency_s, bandwidth=workload.bandwidth, **workload.knobs)
-            try:
-                return self._timed(workload, server, place)
-            finally:
-                server.box.settings(latency_s=0.0, bandwidth=0)
-                if workload.start is Start.UNMOUNTED:
-                    system.stop()
+            match workload.start:
+                case Start.COLD:
+                    here.enter_context(_mounted(system, remove=not workload.home))
+                    if workload.warm is not None:
+                        workload.warm(place)
+                case Start.UNMOUNTED:
+                    here.callback(_end, system, remove=True)
+                case Start.AGAIN:
+                    if not filled:
+                        with _mounted(system):
+                            (workload.warm or _nothing)(place)
+                            system.settle()
+                            time.sleep(system.rest_s if workload.rests else 0)
+                    if workload.between is not None:
+                        workload.between(place)
+                    here.enter_context(_mounted(system))
+                case Start.WARM:
+                    if turn < len(self._systems):
+                        mounts.enter_context(_mounted(system))
+                        (workload.warm or _nothing)(place)
+            samples = self._ready(workload, site, place)
+        if workload.home or workload.start in (Start.AGAIN, Start.WARM):
+            site.homes[key] = system
+        return samples
 
-    def _timed(self, workload: Workload, server: Server, place: Place) -> list[Sample]:
+    def _ready(self, workload: Workload, site: _Site, place: Place) -> list[Sample]:
+        """Everything but the clock is as it should be."""
+        if workload.own:
+            place.path.mkdir()
+            place.system.settle()
+        if workload.each is not None:
+            workload.each(place)
+        knobs = dict(workload.knobs)
+        if not self._calm:
+            knobs |= {"latency_s": workload.latency_s, "bandwidth": workload.bandwidth}
+        with site.account.box.knobs(**knobs):
+            return self._timed(workload, site.account, place)
+
+    def _timed(self, workload: Workload, account: Account, place: Place) -> list[Sample]:
         system, mounts = place.system, workload.start is Start.UNMOUNTED
-        server.box.clear_log()
+        account.box.clear_log()
         if not mounts:
             forget_peak(system.pid)
-        busy = 0.0 if mounts else cpu_s(system.pid)
-        server_busy, load = cpu_s(server.process.pid), os.getloadavg()[0]
-        begun = time.perf_counter()
-        told = workload.run(place)
-        wall_s = time.perf_counter() - begun
-        settled_s = 0.0
-        if workload.own:
+        before = 0.0 if mounts else cpu_s(system.pid)
+        server_before, program_before, load = cpu_s(account.pid), programs_cpu_s(), os.getloadavg()[0]
+        with self._around(system):
+            begun = time.perf_counter()
+            told = workload.run(place)
+            wall_s = time.perf_counter() - begun
+        program = programs_cpu_s() - program_before
+        # A workload with a clock of its own times a part of what the daemon did.
+        run_busy, settled_s = _busy(system, before) if told is None else 0.0, 0.0
+        if workload.own or workload.writes:
             system.settle()
             settled_s = time.perf_counter() - begun - wall_s
+        busy = _busy(system, before)
         try:
-            peak, busy = peak_mib(system.pid), cpu_s(system.pid) - busy
+            peak = peak_mib(system.pid)
         except (AssertionError, OSError):  # it has unmounted
-            peak = busy = 0.0
-        entries = server.box.log()
-        if self._quick:  # which calls they were
-            templates = Counter(
-                f"{e['method']} {e['template']}" for e in entries if (e["agent"] or "").startswith(system.agent)
-            )
-            say(f"    {dict(templates)}")
-        requests = Requests.of(entries, system.agent)
-        server_busy = cpu_s(server.process.pid) - server_busy
+            peak = 0.0
+        requests = Requests.of(account.box.log(), system.agent)
+        server_busy = cpu_s(account.pid) - server_before
         walls = told if isinstance(told, list) else [wall_s if told is None else float(told)]
-        return [Sample(wall, settled_s, requests, peak, busy, server_busy, load) for wall in walls]
+        return [Sample(wall, settled_s, requests, peak, busy, run_busy, program, server_busy, load) for wall in walls]
 
-    def _system(self, workload: Workload, server: Server, folder: Path, home: str) -> System:
-        if home.startswith("boxfs"):
-            return Boxfs(folder / home, server.authority, workload.boxfs)
-        return Rclone(folder / home, server.authority, workload.rclone)
+    def _on_disk(self, workload: Workload, site: _Site) -> float | None:
+        """The best of some runs on a local disk."""
+        self._count += 1
+        disk = Disk(site.folder / f"disk{self._count}")
+        if not workload.own and not disk.mirror(site.account.box):
+            return None
+        walls: list[float] = []
+        for number in range(DISK_RUNS):
+            remote = f"run{number}" if workload.own else "data"
+            place = Place(
+                system=disk, box=site.account.box, path=disk.path / remote, remote=f"/{remote}",
+                scratch=site.folder / f"{workload.name}.local", quick=self._quick, turn=number,
+            )  # fmt: skip
+            place.path.mkdir(exist_ok=True)
+            if workload.each is not None:
+                workload.each(place)
+            begun = time.perf_counter()
+            told = workload.run(place)
+            wall_s = time.perf_counter() - begun
+            walls += told if isinstance(told, list) else [wall_s if told is None else float(told)]
+        shutil.rmtree(disk.path, ignore_errors=True)
+        return min(walls)
 
 
-def _remove(system: System) -> None:
-    """The home of a mount that has ended; one that has not would lose what is at Box."""
-    if not os.path.ismount(system.path):
-        shutil.rmtree(system.cache.parent, ignore_errors=True)
+def _nothing(_place: Place) -> None:
+    """Nothing to warm."""
+
+
+def _busy(system: System, before: float) -> float:
+    try:
+        return cpu_s(system.pid) - before
+    except (AssertionError, OSError):  # it has unmounted
+        return 0.0
 
 
 @contextlib.contextmanager
-def _mounted(system: System) -> Iterator[None]:
-    system.start()
+def _mounted(system: System, *, remove: bool = False) -> Iterator[None]:
     try:
+        system.start()
         yield
+    except Exception:
+        say(system.log[-3000:])
+        raise
     finally:
-        system.stop()
+        _end(system, remove=remove)
+
+
+def _end(system: System, *, remove: bool) -> None:
+    system.stop()
+    if remove and not os.path.ismount(system.path):  # one that is still mounted would lose what is at Box
+        shutil.rmtree(system.cache.parent, ignore_errors=True)

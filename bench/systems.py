@@ -1,4 +1,4 @@
-"""The two that are compared: boxfs and `rclone mount`, each a process of its own with a home of its own."""
+"""What is compared: boxfs and `rclone mount`, each a process with a home of its own; and a folder without either."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import urllib.request
 from pathlib import Path
 from typing import Protocol
 
-from bench.measure import eventually
+from bench.account import Account
+from bench.measure import PATIENCE_S, eventually
 from boxfs.cli import control
+from tests.support.box import Box
 from tests.support.mounting import Mounted
 
 RCLONE_FLAGS = ("--vfs-cache-mode", "full", "--vfs-write-back", "2s")
@@ -36,6 +38,8 @@ class System(Protocol):
 
     @property
     def pid(self) -> int: ...
+    @property
+    def log(self) -> str: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def settle(self) -> None:
@@ -43,23 +47,29 @@ class System(Protocol):
 
 
 class Boxfs:
+    """hurried: what is pending rests until it is asked for, then goes at once: for tests, which do not time."""
+
     name, agent, rest_s = "boxfs", "boxfs/", 0.0
 
-    def __init__(self, home: Path, authority: Path, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path, account: Account, options: tuple[str, ...] = (), *, hurried: bool = False) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        env = {
-            "BOXFS_UPLOAD_URL": "https://upload.box.com",
-            "REQUESTS_CA_BUNDLE": str(authority),
-            "BOXFS_LOG_LEVEL": "info",
-            "PYTHONWARNINGS": "ignore",
-        }
-        self._mount = Mounted("https://api.box.com", home, env=env, options=options, start=False)
+        env = {"BOXFS_LOG_LEVEL": "info", "PYTHONWARNINGS": "ignore"}
+        if account.authority is not None:
+            env |= {"BOXFS_UPLOAD_URL": "https://upload.box.com", "REQUESTS_CA_BUNDLE": str(account.authority)}
+        if hurried:
+            options = (*options, "settle=600")
+        self._hurried = hurried
+        self._mount = Mounted(account.url, home, env=env, options=options, start=False)
         self.path, self.cache = self._mount.path, self._mount.cache_dir
         self._run = home / "run"
 
     @property
     def pid(self) -> int:
         return self._mount.pid
+
+    @property
+    def log(self) -> str:
+        return self._mount.log
 
     def start(self) -> None:
         self._mount.start()
@@ -73,6 +83,8 @@ class Boxfs:
 
     def settle(self) -> None:
         (socket,) = self._run.rglob("*.sock")
+        if self._hurried:
+            control.call(socket, "sync", {"timeout_s": PATIENCE_S}, timeout_s=PATIENCE_S)
         eventually(lambda: not control.call(socket, "pending"), "boxfs has sent all", SETTLE_STEP_S)
 
 
@@ -80,18 +92,18 @@ class Rclone:
     name, agent = "rclone", "rclone/"
     rest_s = 8.0  # its downloaders end after five idle seconds; unmounted before, it fetches everything again
 
-    def __init__(self, home: Path, authority: Path, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path, account: Account, options: tuple[str, ...] = ()) -> None:
         self.path, self.cache = home / "mnt", home / "cache"
         for folder in (self.path, self.cache):
             folder.mkdir(parents=True, exist_ok=True)
         token = {"access_token": "dev-token", "token_type": "bearer", "expiry": "2099-01-01T00:00:00Z"}
         config = home / "rclone.conf"
         config.write_text(f"[box]\ntype = box\ntoken = {json.dumps(token)}\n")
-        self._rc = home / "rc"
+        self._log = home / "log"
         self._command = [
             *(str(rclone_program()), "mount", "box:", str(self.path), "--config", str(config)),
-            *("--ca-cert", str(authority), "--cache-dir", str(self.cache), *RCLONE_FLAGS, *options),
-            *("--rc", "--rc-no-auth", "--rc-addr", "127.0.0.1:5572", "--log-file", str(home / "log")),
+            *("--ca-cert", str(account.authority), "--cache-dir", str(self.cache), *RCLONE_FLAGS, *options),
+            *("--rc", "--rc-no-auth", "--rc-addr", "127.0.0.1:5572", "--log-file", str(self._log)),
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -99,6 +111,10 @@ class Rclone:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
 
     def start(self) -> None:
         env = {"HOME": str(self.path.parent), "PATH": os.environ["PATH"]}
@@ -128,6 +144,40 @@ class Rclone:
             return not (cache["uploadsInProgress"] or cache["uploadsQueued"])
 
         eventually(idle, "rclone has sent all", SETTLE_STEP_S)
+
+
+class Disk:
+    """A folder on the local disk in the place of a mount: what the program and the kernel need, and no daemon."""
+
+    name, agent, rest_s, pid, log = "disk", "", 0.0, 0, ""
+
+    def __init__(self, home: Path) -> None:
+        self.path, self.cache = home / "mnt", home / "cache"
+        self.path.mkdir(parents=True)
+
+    def start(self) -> None:
+        """Nothing is mounted."""
+
+    def stop(self) -> None:
+        """Nothing is unmounted."""
+
+    def settle(self) -> None:
+        """Nothing is sent."""
+
+    def mirror(self, box: Box, most: int = 20_000) -> bool:
+        """Files of the names and sizes at Box, holes for contents.  False: too many."""
+        tree = box.tree()
+        if len(tree) > most:
+            return False
+        for path, entry in sorted(tree.items()):
+            target = self.path / path.strip("/")
+            if entry.kind == "folder":
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    file.truncate(entry.size)
+        return True
 
 
 def rclone_program() -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from bench.workload import Place, Start, Workload
+from bench.budget import Budget, Calls
+from bench.workload import Limits, Place, Start, Workload
 from bench.workloads.data import fill, spread
 from tests.support.box import Box
 
@@ -51,15 +52,23 @@ def _one_stat(place: Place) -> float:
     return time.perf_counter() - begun
 
 
+_FEW = Budget(Calls(3), Calls(3))
+
 WORKLOADS = (
     Workload("mount", "life", "mount and first `ls`, nothing known, 50 ms", _mount, Start.UNMOUNTED, prepare=_few,
-             latency_s=0.05, limit="imports of Python; questions to Box before the first answer"),
-    Workload("unmount", "life", "unmount", _unmount, prepare=_few, warm=_look, limit="threads that end"),
+             latency_s=0.05, budget=_FEW,
+             limits=Limits("imports of Python; questions to Box before the first answer", waves=2, disk=False)),
+    Workload("unmount", "life", "unmount", _unmount, prepare=_few, warm=_look, budget=Budget(Calls(0), Calls(0)),
+             limits=Limits("threads that end", disk=False)),
     Workload("idle-hour", "life", "an hour of nothing, 360 times as fast (calls: all of them)", _idle, Start.WARM,
-             prepare=_few, warm=_look, rounds=1, max_calls=8, rclone=("--poll-interval", f"{60 / SPEED:.3f}s"),
-             knobs={"poll_reconnect_s": 600 / SPEED}, limit="one long poll in ten minutes"),
-    Workload("million-walk", "life", "`find` over 1,000,000 files in 20,000 folders, cold", _walk, prepare=_million,
-             rounds=1, big=True, limit="20,000 listings"),
+             prepare=_few, warm=_look, rounds=1, rclone=("--poll-interval", f"{60 / SPEED:.3f}s"),
+             knobs={"poll_reconnect_s": 600 / SPEED}, budget=Budget(Calls(8), Calls(8)),
+             held_by="tests/mount/test_read_budgets.py::test_an_idle_hour_costs_at_most_eight_calls",
+             limits=Limits("one long poll in ten minutes", disk=False)),
+    Workload("million-walk", "life", "`find` over 1,000,000 files in 20,000 folders, cold", _walk, account="million",
+             home="walked", prepare=_million, rounds=1, budget=Budget(Calls(20_202, mib=64), Calls(204)),
+             limits=Limits("20,000 listings", disk=False)),
     Workload("million-stat", "life", "`stat` of one of a million files after a remount", _one_stat, Start.AGAIN,
-             prepare=_million, warm=_walk, rounds=1, big=True, limit="names on the way, from SQLite"),
+             account="million", home="walked", prepare=_million, warm=_walk, rounds=3,
+             budget=Budget(Calls(0), Calls(0)), limits=Limits("names on the way, from SQLite", disk=False)),
 )  # fmt: skip

@@ -6,24 +6,25 @@ import os
 import time
 from collections.abc import Callable
 
+from bench.budget import Budget, Calls
 from bench.measure import eventually
-from bench.workload import Place, Start, Workload
+from bench.workload import Limits, Place, Start, Workload
 from bench.workloads.data import fill, spread
 from tests.support.box import Box
 
 STATS = 100_000
 
 
-def _spread(folders: int, files: int, quick: tuple[int, int]) -> Callable[[Box, bool], None]:
-    return lambda box, fast: spread(box, *(quick if fast else (folders, files)))
+HELD_BY_TWIN = "tests/bench/test_budgets.py::test_a_row_keeps_to_its_budget"
 
 
-def _ls(place: Place) -> None:
+def spread_of(full: tuple[int, int], small: tuple[int, int]) -> Callable[[Box, bool], None]:
+    """(folders, files in each), made straight in the server."""
+    return lambda box, fast: spread(box, *(small if fast else full))
+
+
+def ls(place: Place) -> None:
     place.sh("ls -lR")
-
-
-def _find(place: Place) -> None:
-    place.sh("find .")
 
 
 def _du(place: Place) -> None:
@@ -59,46 +60,58 @@ def _edited_is_seen(place: Place) -> list[float]:
     return found
 
 
-def _known(place: Place) -> None:
+def known(place: Place) -> None:
     place.sh("ls -lR")
     place.sh("ls -lR")
 
 
-_HUNDRED = _spread(100, 50, (10, 10))
-_ASKS = "one listing a folder"
+_HUNDRED = spread_of((100, 50), (10, 10))
+_TEN_THOUSAND = spread_of((100, 100), (4, 20))
+_TWELVE_THOUSAND = spread_of((1, 12_000), (1, 1_200))
+_NOTHING = Budget(Calls(0), Calls(0))
+_HELD = "tests/mount/test_read_budgets.py::"
 
 WORKLOADS = (
-    Workload("lslr-cold-50ms", "metadata", "`ls -lR` of 100 folders x 50 files, cold, 50 ms", _ls, prepare=_HUNDRED,
-             latency_s=0.05, goal=6, max_calls=102,
-             limit="waves of listings in parallel: a folder is known only when its parent's listing is here"),
-    Workload("lslr-cold", "metadata", "the same, cold, 0 ms", _ls, prepare=_HUNDRED, max_calls=102,
-             limit="JSON of 5,000 entries, made and read"),
-    Workload("lslr-warm", "metadata", "the same again, warm, 50 ms", _ls, Start.WARM, prepare=_HUNDRED, warm=_known,
-             latency_s=0.05, max_calls=0, limit="`ls` itself"),
-    Workload("lslr-remount", "metadata", "the same after unmount and mount, 50 ms", _ls, Start.AGAIN, prepare=_HUNDRED,
-             warm=_ls, latency_s=0.05, max_calls=3, limit="requests of the kernel, answered from memory"),
-    Workload("lslr-remount-changed", "metadata", "the same, 1,000 files edited by others meanwhile, 50 ms", _ls,
-             Start.AGAIN, prepare=_HUNDRED, warm=_ls, between=_edit_many, latency_s=0.05, max_calls=3,
-             limit="pages of events, one after the other"),
-    Workload("ls-12000", "metadata", "`ls -l` of 12,000 files in a folder, cold, 0 ms", _ls, goal=1,
-             prepare=_spread(1, 12_000, (1, 1_200)), limit="JSON of 12 pages, made by one process, read by another"),
-    Workload("ls-12000-50ms", "metadata", "`ls -l` of 12,000 files, cold, 50 ms", _ls, latency_s=0.05,
-             prepare=_spread(1, 12_000, (1, 1_200)), limit="the first page, then the others in parallel"),
-    Workload("ls-50000", "metadata", "`ls -l` of 50,000 files, cold, 0 ms", _ls, big=True,
-             prepare=_spread(1, 50_000, (1, 2_000)), limit="JSON of 50 pages"),
-    Workload("stat-100000", "metadata", "`stat` of one file, 100,000 times", _stat, Start.WARM, prepare=_HUNDRED,
-             warm=_known, max_calls=0, limit="the system call; nothing reaches the daemon"),
+    Workload("lslr-cold-50ms", "metadata", "`ls -lR` of 100 folders x 50 files, cold, 50 ms", ls, goal=6,
+             account="5000", prepare=_HUNDRED, latency_s=0.05, budget=Budget(Calls(102), Calls(12)),
+             limits=Limits("a folder is known only when its parent's listing is here; then sixteen at once", waves=9)),
+    Workload("lslr-cold", "metadata", "`ls -lR` of 100 folders x 50 files, cold, 0 ms",
+             ls, account="5000", prepare=_HUNDRED, home="listed",
+             budget=Budget(Calls(102), Calls(12)), held_by=HELD_BY_TWIN + "[lslr-cold-50ms]",
+             limits=Limits("JSON of 5,000 entries, made and read, and their rows in SQLite")),
+    Workload("lslr-remount", "metadata", "`ls -lR` of 100 folders x 50 files, after a remount, 50 ms",
+             ls, Start.AGAIN, account="5000",
+             home="listed", prepare=_HUNDRED, warm=ls, latency_s=0.05, budget=Budget(Calls(3), Calls(3)),
+             limits=Limits("requests of the kernel, answered from SQLite")),
+    Workload("lslr-remount-changed", "metadata", "`ls -lR` of 100 folders x 50 files, after a remount and 1,000 edits by others, 50 ms",
+             ls,
+             Start.AGAIN, account="5000", home="listed", prepare=_HUNDRED, warm=ls, between=_edit_many, latency_s=0.05,
+             budget=Budget(Calls(3), Calls(3)), limits=Limits("pages of events, one after the other", waves=2)),
+    Workload("lslr-warm", "metadata", "`ls -lR` of 100 folders x 50 files, warm, 50 ms",
+             ls, Start.WARM, account="5000", home="listed",
+             prepare=_HUNDRED, warm=known, latency_s=0.05, budget=_NOTHING,
+             limits=Limits("entries that the kernel asks for, or `ls` itself where it keeps them")),
+    Workload("stat-100000", "metadata", "`stat` of one file, 100,000 times", _stat, Start.WARM, account="5000",
+             home="listed", prepare=_HUNDRED, warm=known, budget=_NOTHING,
+             limits=Limits("the system call; nothing reaches the daemon")),
+    Workload("ls-12000", "metadata", "`ls -l` of 12,000 files, cold, 0 ms", ls, goal=1,
+             account="12000", prepare=_TWELVE_THOUSAND, budget=Budget(Calls(14), Calls(4)),
+             limits=Limits("JSON of 12 pages, made by one process, read by another")),
+    Workload("ls-12000-50ms", "metadata", "`ls -l` of 12,000 files, cold, 50 ms", ls, latency_s=0.05,
+             account="12000", prepare=_TWELVE_THOUSAND, budget=Budget(Calls(14), Calls(4)),
+             held_by=HELD_BY_TWIN + "[ls-12000]",
+             limits=Limits("the first page tells how many there are, then the others at once", waves=4)),
+    Workload("ls-50000", "metadata", "`ls -l` of 50,000 files, cold, 0 ms", ls,
+             prepare=spread_of((1, 50_000), (1, 2_000)), budget=Budget(Calls(52), Calls(4)),
+             limits=Limits("JSON of 50 pages")),
     Workload("edit-seen", "metadata", "an edit by someone else is seen (5 of them)", _edited_is_seen, Start.WARM,
-             prepare=lambda box, _fast: fill(box, 5, 0, 300), warm=_ls, rounds=1,
-             limit="one long poll, one GET of events"),
-    Workload("find-1k", "metadata", "`find` over 1,000 files in 10 folders, cold", _find,
-             prepare=_spread(10, 100, (2, 20)), limit=_ASKS),
-    Workload("find-10k", "metadata", "`find` over 10,000 files in 100 folders, cold", _find,
-             prepare=_spread(100, 100, (4, 20)), limit=_ASKS),
-    Workload("find-100k", "metadata", "`find` over 100,000 files in 1,000 folders, cold", _find, big=True,
-             prepare=_spread(1000, 100, (8, 20)), limit=_ASKS),
-    Workload("du-10k", "metadata", "`du` of 10,000 files in 100 folders, cold", _du,
-             prepare=_spread(100, 100, (4, 20)), limit=_ASKS),
-    Workload("du-10k-warm", "metadata", "`du` of the same, warm", _du, Start.WARM, warm=_du,
-             prepare=_spread(100, 100, (4, 20)), max_calls=0, limit="the kernel's walk"),
+             prepare=lambda box, _fast: fill(box, 5, 0, 300), warm=ls, rounds=1,
+             budget=Budget(Calls(10, 10), Calls(2, 2)),
+             held_by=_HELD + "test_a_change_made_elsewhere_costs_two_calls_however_large_the_folder",
+             limits=Limits("one long poll, one GET of events", disk=False)),
+    Workload("du-10k", "metadata", "`du` of 10,000 files in 100 folders, cold", _du, account="10k", home="walked",
+             prepare=_TEN_THOUSAND, budget=Budget(Calls(102), Calls(6)), limits=Limits("one listing a folder")),
+    Workload("du-10k-warm", "metadata", "`du` of 10,000 files in 100 folders, warm",
+             _du, Start.WARM, account="10k", home="walked",
+             warm=_du, prepare=_TEN_THOUSAND, budget=_NOTHING, limits=Limits("the kernel's walk")),
 )  # fmt: skip

@@ -5,12 +5,16 @@ from __future__ import annotations
 import mmap
 import os
 import random
+import subprocess
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.workload import Place, Start, Workload
+from bench.budget import Budget, Calls
+from bench.workload import LONGEST_S, Limits, Place, Start, Workload
 from bench.workloads.data import MIB, content, fill
+from bench.workloads.listing import HELD_BY_TWIN
 from tests.support.box import Box
 
 SIZE = 200 * MIB
@@ -61,7 +65,9 @@ def in_children(count: int, work: Callable[[int], None], of: int | None = None) 
     """Call work(0), work(1) … in processes at once: clients without an interpreter's lock between them."""
     children = []
     for number in range(min(count, of or count)):
-        child = os.fork()
+        with warnings.catch_warnings():  # the tests have threads of their own, of which a child needs none
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
         if child == 0:
             code = 1
             try:
@@ -126,36 +132,95 @@ def _photos(place: Place) -> None:
     in_children(4, work)
 
 
-_WIRE = "the wire: one server process encrypts, the daemon decrypts"
-_DISK = "requests of the kernel, each through Python"
+def _eight(place: Place) -> None:
+    """Eight readers, each of a large file of its own."""
+    in_children(8, lambda n: place.sh(f"dd if=large{n} of=/dev/null bs=1M"))
+
+
+def _eight_meanwhile(place: Place) -> float:
+    """A stat and the read of a small file, ten times while the eight read; how long one takes on average."""
+    readers = [
+        subprocess.Popen(["dd", f"if=large{n}", "of=/dev/null", "bs=1M"], cwd=place.path, stderr=subprocess.DEVNULL)
+        for n in range(8)
+    ]
+    time.sleep(0.2)  # all of them are under way
+    times = []
+    for n in range(10):
+        path = place.path / f"small{n}"
+        begun = time.perf_counter()
+        os.stat(path)
+        path.read_bytes()
+        times.append(time.perf_counter() - begun)
+        time.sleep(0.02)
+    if any(reader.wait(LONGEST_S) for reader in readers):
+        raise OSError("a reader failed")
+    return sum(times) / len(times)
+
+
+def _eight_large(box: Box, fast: bool) -> None:
+    box.makedirs("/data")
+    for n in range(8):
+        box.upload(f"/data/large{n}", content((MIB if fast else 8 * MIB), n))
+    for n in range(10):
+        box.upload(f"/data/small{n}", content(SMALL, 100 + n))
+
+
+_LARGE, _MIDDLE = _one(SIZE), _one(RANDOM_SIZE)
+_NOTHING = Budget(Calls(0), Calls(0))
+_DISK = Limits("requests of the kernel, each through Python")
+_STREAMS = ("--vfs-read-chunk-streams", "8", "--vfs-read-chunk-size", "8M")
 
 WORKLOADS = (
     Workload("cat-200", "reading", "`cat` of 200 files of 10 KB, cold, 50 ms", _cat, prepare=_small(200, 0), goal=8,
-             latency_s=0.05, limit="two requests a file (Box gives a URL, then the bytes), 8 at once"),
+             latency_s=0.05, budget=Budget(Calls(202, 200, 3), Calls(22, 20)),
+             limits=Limits("two requests a file (Box gives a URL, then the bytes), 16 files at once", waves=28)),
     Workload("grep-500", "reading", "`grep -r` over 500 files of 10 KB in 25 folders, cold, 50 ms", _grep, goal=8,
-             prepare=_small(500, 25), latency_s=0.05, limit="two requests a file, 8 at once"),
-    Workload("seq-cold", "reading", "200 MiB, sequential, cold, no limit", _read_all, prepare=_one(SIZE), goal=2,
-             max_calls=2, limit=_WIRE),
-    Workload("seq-cold-8", "reading", "200 MiB, sequential, cold, 8 MiB/s a connection", _read_all, prepare=_one(SIZE),
-             bandwidth=8 * MIB, goal=4, max_calls=2, limit="8 connections of 8 MiB/s: 3.1 s"),
-    Workload("seq-kernel", "reading", "200 MiB again, from the kernel", _read_all, Start.WARM, prepare=_one(SIZE),
-             goal=3, warm=_read_all, max_calls=0, limit="memory"),
+             prepare=_small(500, 25), latency_s=0.05, budget=Budget(Calls(527, 500, 7), Calls(57, 50)), rounds=3,
+             limits=Limits("two requests a file, 16 files at once", waves=66)),
+    Workload("seq-cold", "reading", "200 MiB, sequential, cold, no limit", _read_all, account="200M", prepare=_LARGE,
+             goal=2, budget=Budget(Calls(3, 100, 202), Calls(3, 20, 21)),
+             limits=Limits("one process encrypts, another decrypts, checks and stores, on the same processors")),
+    Workload("seq-cold-8", "reading", "200 MiB, sequential, cold, 8 MiB/s a connection", _read_all, account="200M",
+             prepare=_LARGE, bandwidth=8 * MIB, goal=4, budget=Budget(Calls(3, 100, 202), Calls(3, 20, 21)),
+             held_by=HELD_BY_TWIN + "[seq-cold]", limits=Limits("eight connections", connections=8)),
+    Workload("seq-cold-8-streams", "reading",
+             "200 MiB, sequential, cold, 8 MiB/s a connection, rclone with eight `--vfs-read-chunk-streams`",
+             _read_all, account="200M", prepare=_LARGE, bandwidth=8 * MIB, rounds=3, rclone=_STREAMS,
+             budget=Budget(Calls(3, 100, 202), Calls(3, 20, 21)), held_by=HELD_BY_TWIN + "[seq-cold]",
+             limits=Limits("eight connections", connections=8)),
+    Workload("tail", "reading", "the last 1 MiB of 200 MiB, cold, 50 ms", _tail, account="200M", prepare=_LARGE,
+             latency_s=0.05, budget=Budget(Calls(3, 1, 2), Calls(3, 1, 2)),
+             limits=Limits("two listings on the way, one call, one download", waves=4)),
     Workload("seq-remount", "reading", "200 MiB after a remount, from the daemon's disk cache", _read_all, Start.AGAIN,
-             prepare=_one(SIZE), warm=_read_all, goal=2, max_calls=0, limit="copies: file, daemon, kernel, reader"),
-    Workload("tail", "reading", "the last 1 MiB of 200 MiB, cold, 50 ms", _tail, prepare=_one(SIZE), latency_s=0.05,
-             max_calls=1, limit="listings, one call, one download"),
+             account="200M", home="read", prepare=_LARGE, warm=_read_all, rests=True, goal=2, budget=_NOTHING,
+             limits=Limits("copies: file, daemon, kernel, reader")),
+    Workload("seq-kernel", "reading", "200 MiB again, from the kernel", _read_all, Start.WARM, account="200M",
+             home="read", prepare=_LARGE, goal=3, warm=_read_all, budget=_NOTHING, limits=Limits("memory")),
     Workload("heads", "reading", "the first 4 KB of 20 files of 8 MB, at once, cold, 50 ms", _heads,
-             prepare=_small(20, 0, 8_000_000), latency_s=0.05, max_calls=21, limit="two requests a file"),
+             prepare=_small(20, 0, 8_000_000), latency_s=0.05, budget=Budget(Calls(22, 20, 24), Calls(4, 2, 2.4)),
+             limits=Limits("two listings, then two requests a file, all at once", waves=4)),
+    Workload("eight-readers", "reading", "8 files of 8 MiB by 8 readers at once, cold, 2 MiB/s a connection", _eight,
+             account="eight", prepare=_eight_large, bandwidth=2 * MIB,
+             budget=Budget(Calls(10, 80, 66), Calls(10, 16, 9)),
+             limits=Limits("sixteen connections at once", connections=16)),
+    Workload("eight-meanwhile", "reading", "a `stat` and the read of a small file meanwhile (mean of 10)",
+             _eight_meanwhile, account="eight", prepare=_eight_large, bandwidth=2 * MIB,
+             budget=Budget(Calls(20, 90, 66), Calls(20, 26, 9)),
+             limits=Limits("two requests, before what is read ahead")),
     Workload("random-1", "reading", "4,000 random 4 KB reads, 1 job, from the daemon's cache", _random_1, Start.AGAIN,
-             prepare=_one(RANDOM_SIZE), warm=_read_all, goal=1.5, max_calls=0, limit=_DISK),
+             account="64M", home="read", prepare=_MIDDLE, warm=_read_all, rests=True, goal=1.5, budget=_NOTHING,
+             limits=_DISK),
     Workload("random-8", "reading", "4,000 random 4 KB reads, 8 jobs, from the daemon's cache", _random_8, Start.AGAIN,
-             prepare=_one(RANDOM_SIZE), warm=_read_all, goal=1.5, max_calls=0, limit=_DISK),
-    Workload("random-cold-1", "reading", "100 random 4 KB reads, 1 job, cold, 0 ms", _random_cold,
-             prepare=_one(RANDOM_SIZE), limit="a request a read"),
-    Workload("random-cold-8", "reading", "200 random 4 KB reads, 8 jobs, cold, 0 ms", _random_cold_8,
-             prepare=_one(RANDOM_SIZE), limit="a request a read"),
-    Workload("random-first", "reading", "the first random 4 KB read, cold, 50 ms", _first_random, latency_s=0.05,
-             prepare=_one(RANDOM_SIZE), limit="three or four answers of Box, one after the other"),
+             account="64M", home="read", prepare=_MIDDLE, warm=_read_all, rests=True, goal=1.5, budget=_NOTHING,
+             limits=_DISK),
+    Workload("random-cold-1", "reading", "100 random 4 KB reads, 1 job, cold, 0 ms", _random_cold, account="64M",
+             prepare=_MIDDLE, budget=Budget(Calls(3, 100, 26), Calls(3, 100, 8)), limits=Limits("a request a read")),
+    Workload("random-cold-8", "reading", "200 random 4 KB reads, 8 jobs, cold, 0 ms", _random_cold_8, account="64M",
+             prepare=_MIDDLE, budget=Budget(Calls(3, 200, 50), Calls(3, 200, 8)), limits=Limits("a request a read")),
+    Workload("random-first", "reading", "the first random 4 KB read, cold, 50 ms", _first_random, account="64M",
+             prepare=_MIDDLE, latency_s=0.05, budget=Budget(Calls(3, 1, 2), Calls(3, 1, 2)),
+             limits=Limits("two listings, one call, one download, one after the other", waves=4)),
     Workload("photos", "reading", "a thumbnailer: 64 KiB of 100 photos of 300 KB, cold, 50 ms", _photos,
-             prepare=_small(100, 0, 300_000), latency_s=0.05, limit="two requests a photo"),
+             prepare=_small(100, 0, 300_000), latency_s=0.05, budget=Budget(Calls(102, 100, 30), Calls(12, 10, 4)),
+             limits=Limits("two requests a photo, 16 at once", waves=16)),
 )  # fmt: skip

@@ -10,13 +10,18 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
-from bench.workload import Place, Start, Workload
+from bench.budget import Budget, Calls
+from bench.workload import Limits, Place, Start, Workload
 from bench.workloads.data import MIB, content, tree
 from bench.workloads.reading import in_children
+from tests.support.box import Box
 
+TURNS = 40  # runs of a workload that uses up what it finds, both systems together
 GIT = "git -c user.name=Ada -c user.email=ada@example.com -c protocol.file.allow=always -c init.defaultBranch=main"
 _ENV = os.environ | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
@@ -31,12 +36,31 @@ def _tar(local: Path, fast: bool) -> None:
         archive.add(local / "tree", "tree")
 
 
-def _many_small(local: Path, fast: bool) -> None:
-    """What a package manager unpacks: 200 files of 1 to 2 KB, 5 to a folder."""
-    for n in range(50 if fast else 200):
-        path = local / "tree" / f"package{n // 5:03d}" / f"module{n % 5}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content(1000 + n * 4, n))
+def _wheel(local: Path, fast: bool) -> None:
+    """A wheel of ten packages with ten modules each, which pip also compiles: 205 files in 21 folders."""
+    packages, modules = (2, 10) if fast else (10, 10)
+    about = {
+        "METADATA": "Metadata-Version: 2.1\nName: many\nVersion: 1\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(local / "many-1-py3-none-any.whl", "w") as wheel:
+        for n in range(packages * modules):
+            name = "__init__" if n % modules == 0 else f"module{n % modules}"
+            wheel.writestr(f"package{n // modules:02d}/{name}.py", f"NUMBER = {n}\n" * 100)
+        for name, text in about.items():
+            wheel.writestr(f"many-1.dist-info/{name}", text)
+        wheel.writestr("many-1.dist-info/RECORD", "".join(f"{name},,\n" for name in wheel.namelist()))
+
+
+def _packages(local: Path, fast: bool) -> None:
+    """What npm unpacks: 40 packages of 5 small files, with a folder `lib` in each."""
+    for package in range(8 if fast else 40):
+        top = local / f"package{package:02d}" / "package"
+        (top / "lib").mkdir(parents=True)
+        for n, name in enumerate(("package.json", "README.md", "index.js", "lib/a.js", "lib/b.js")):
+            (top / name).write_bytes(content(1_000 + 100 * n, 5 * package + n))
+        with tarfile.open(local / f"package{package:02d}.tgz", "w:gz") as archive:
+            archive.add(top, "package")
 
 
 def _origin(local: Path, fast: bool) -> None:
@@ -72,12 +96,24 @@ def _untar(place: Place) -> None:
     place.sh(f"tar xf '{place.scratch}/tree.tar'")
 
 
-def _install(place: Place) -> None:
-    """As pip does it: written in order, each folder made when it is come to."""
-    for source in sorted((place.scratch / "tree").rglob("*.py")):
-        target = place.path / source.parent.name / source.name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
+def _pip(place: Place) -> None:
+    """pip itself: it unpacks and compiles on the local disk, then moves all of it to the target."""
+    wheel = next(place.scratch.glob("*.whl"))
+    options = "--no-index --no-deps --disable-pip-version-check --no-cache-dir --root-user-action ignore -q"
+    place.sh(f"'{sys.executable}' -m pip install {options} --target '{place.path}/site' '{wheel}'")
+
+
+def _npm(place: Place) -> None:
+    """As `npm ci` does it: packages are unpacked straight into place, several at once."""
+    archives = sorted(place.scratch.glob("*.tgz"))
+
+    def unpack(job: int) -> None:
+        for archive in archives[job::4]:
+            target = place.path / "node_modules" / archive.stem
+            target.mkdir(parents=True)
+            place.sh(f"tar xzf '{archive}' --strip-components 1 -C '{target}'")
+
+    in_children(4, unpack)
 
 
 def _clone(place: Place) -> None:
@@ -119,17 +155,39 @@ def _copy_inside(place: Place) -> None:
     place.sh("cp large copy")
 
 
-def _put_tree(place: Place) -> None:
-    place.sh(f"cp -r '{place.scratch}/tree' .")
-    place.system.settle()
+def _trees(box: Box, fast: bool) -> None:
+    """A tree of 200 files in 10 folders for each run."""
+    for turn in range(TURNS):
+        box.bulk(folders=10, files=2 if fast else 20, size=1, under=f"/data/tree{turn}")
+
+
+def _look_at_tree(place: Place) -> None:
+    place.sh(f"ls -lR tree{place.turn}")
 
 
 def _remove(place: Place) -> None:
-    place.sh("rm -r tree")
+    place.sh(f"rm -r tree{place.turn}")
 
 
 def _move(place: Place) -> None:
-    place.sh("mv tree moved")
+    place.sh(f"mv tree{place.turn} moved{place.turn}")
+
+
+def _one_file(place: Place) -> None:
+    (place.path / "new").write_bytes(b"x" * 1000)
+
+
+def _readme(place: Place) -> None:
+    (place.path / "readme.md").write_bytes(b"x" * 1000)
+    place.system.settle()
+
+
+def _change_case(place: Place) -> None:
+    os.rename(place.path / "readme.md", place.path / "README.md")
+
+
+def _made_and_deleted(place: Place) -> None:
+    place.sh("mkdir t && echo x >t/a && mv t/a b && rm b && rmdir t")
 
 
 def _random_writes(place: Place) -> None:
@@ -142,32 +200,43 @@ def _random_writes(place: Place) -> None:
             os.pwrite(file.fileno(), piece, block * 4096)
 
 
-_LOCAL = "the kernel's requests, each through Python, and one SQLite transaction a change"
+_LOCAL = Limits("the kernel's requests, each through Python, and one SQLite transaction a change")
+_COPIES = Limits("copies: reader, kernel, daemon, spool")
 
 WORKLOADS = (
-    Workload("cp-200", "writing", "`cp -r` of 200 files in 10 folders", _cp, Start.COLD, local=_small_tree, own=True,
-             max_calls=212, limit=_LOCAL),
-    Workload("rsync-200", "writing", "`rsync -a` of 200 files in 10 folders", _rsync, Start.COLD, local=_small_tree,
-             own=True, max_calls=212, limit=_LOCAL),
-    Workload("tar-220", "writing", "`tar x` of 220 files in 15 folders", _untar, Start.COLD, local=_tar, own=True,
-             max_calls=236, limit=_LOCAL),
-    Workload("clone", "writing", "`git clone` of 60 files and 12 commits, 50 ms", _clone, Start.COLD, local=_origin,
-             own=True, latency_s=0.05, limit=_LOCAL),
-    Workload("install-200", "writing", "as `pip install --target` or `npm ci`: 200 files in 40 folders", _install,
-             local=_many_small, own=True, limit=_LOCAL),
-    Workload("create-200", "writing", "200 new files of one byte", _create, own=True, limit=_LOCAL),
+    Workload("cp-200", "writing", "`cp -r` of 200 files in 10 folders", _cp, local=_small_tree, own=True,
+             budget=Budget(Calls(211), Calls(31)), limits=_LOCAL),
+    Workload("rsync-200", "writing", "`rsync -a` of 200 files in 10 folders", _rsync, local=_small_tree, own=True,
+             budget=Budget(Calls(211), Calls(31)), limits=_LOCAL),
+    Workload("tar-220", "writing", "`tar x` of 220 files in 15 folders", _untar, local=_tar, own=True,
+             budget=Budget(Calls(236), Calls(46)), limits=_LOCAL),
+    Workload("clone", "writing", "`git clone` of 60 files and 12 commits, 50 ms", _clone, local=_origin, own=True,
+             latency_s=0.05, budget=Budget(Calls(294), Calls(90)), limits=_LOCAL),
+    Workload("pip-target", "writing", "`pip install --target` of a wheel: 205 files in 21 folders", _pip, local=_wheel,
+             own=True, budget=Budget(Calls(226), Calls(52)),
+             limits=Limits("pip, which unpacks and compiles on the local disk first")),
+    Workload("npm-ci", "writing", "as `npm ci`: 40 packages of 5 files, 4 unpacked at once", _npm, local=_packages,
+             own=True, budget=Budget(Calls(282), Calls(58)), limits=_LOCAL),
+    Workload("create-200", "writing", "200 new files of one byte", _create, own=True,
+             budget=Budget(Calls(200), Calls(50)), limits=_LOCAL),
+    Workload("one-file", "writing", "one small file", _one_file, Start.WARM, own=True,
+             budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
     Workload("append", "writing", "5,000 lines appended to a log that is kept open", _append, Start.WARM, own=True,
-             limit=_LOCAL),
+             budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
     Workload("parallel-cp", "writing", "20 copies of 1 MiB at once", _parallel, Start.WARM, local=_twenty, own=True,
-             limit="copies: reader, kernel, daemon, spool"),
+             budget=Budget(Calls(20), Calls(20)), limits=_COPIES),
     Workload("cp-50m", "writing", "`cp` of 50 MiB", _copy_in, Start.WARM, local=_large, own=True,
-             limit="copies: reader, kernel, daemon, spool"),
+             budget=Budget(Calls(9), Calls(1)), limits=_COPIES),
     Workload("cp-inside", "writing", "`cp` of 50 MiB inside the mount", _copy_inside, Start.WARM, local=_large,
-             each=_put_large, own=True, max_calls=1, limit="a copy that Box makes"),
+             each=_put_large, own=True, budget=Budget(Calls(1), Calls(1)), limits=Limits("a copy that Box makes")),
     Workload("random-writes", "writing", "2,000 random 4 KB writes into 50 MiB", _random_writes, Start.WARM,
-             local=_large, each=_put_large, own=True, limit=_LOCAL),
-    Workload("rm-200", "writing", "`rm -r` of 200 files in 10 folders", _remove, Start.WARM, local=_small_tree,
-             each=_put_tree, own=True, max_calls=3, limit=_LOCAL),
-    Workload("mv-folder", "writing", "`mv` of a folder of 200 files", _move, Start.WARM, local=_small_tree,
-             each=_put_tree, own=True, max_calls=1, limit="one call"),
+             local=_large, each=_put_large, own=True, budget=Budget(Calls(9), Calls(1)), limits=_LOCAL),
+    Workload("rm-200", "writing", "`rm -r` of 200 files in 10 folders", _remove, prepare=_trees,
+             each=_look_at_tree, writes=True, budget=Budget(Calls(3), Calls(3)), limits=_LOCAL),
+    Workload("mv-folder", "writing", "`mv` of a folder of 200 files", _move, prepare=_trees, each=_look_at_tree,
+             writes=True, budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
+    Workload("case-rename", "writing", "a rename that changes the case alone", _change_case, Start.WARM, each=_readme,
+             own=True, budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
+    Workload("made-and-deleted", "writing", "a folder and a file made, moved and deleted at once", _made_and_deleted,
+             Start.WARM, own=True, budget=Budget(Calls(0), Calls(0)), limits=_LOCAL),
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Measurements: run by hand, asserted nowhere."""
+"""The bench itself, the call budgets of its rows, and measurements that are run by hand."""
