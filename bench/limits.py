@@ -2,13 +2,12 @@
 
 calls: answers of Box that come one after the other, each after the latency.  wire: the bytes, at the speed of curl (or
 at the limit of each connection).  Python: the daemon's CPU, since one interpreter runs one thread at a time; where much
-data flows, its threads decrypt, check and copy beside each other, and it is all CPU of daemon, server and program, over
-the processors.  program: the same command on a local disk, with nothing of ours below it.
+data flows (or more CPU than time), its threads decrypt, check and copy beside each other, and it is all CPU of daemon,
+server and program, over the processors.  program: the same command on a local disk, with nothing of ours below it.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +35,6 @@ def of(row: dict[str, Any], side: dict[str, Any]) -> Bounds:
         speed = min(speed, row["connections"] * row["bandwidth"] / 2**20)
     moved = max(side["received_mib"], 0.0)
     python = side["run_cpu_s"]
-    if moved > MUCH_MIB:
-        python = (python + side["server_cpu_s"] + side["program_cpu_s"]) / (os.cpu_count() or 1)
+    if moved > MUCH_MIB or python > side["wall_s"]:
+        python = (python + side["server_cpu_s"] + side["program_cpu_s"]) / row["processors"]
     return Bounds(row["waves"] * row["latency_s"], moved / speed if speed else 0.0, python, row["disk_s"])

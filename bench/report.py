@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -140,7 +139,7 @@ def _table(rows: Iterable[Row]) -> list[str]:
         calls = " / ".join(f"{calls_of(side, row):.0f}" if side else "failed" for side in (boxfs, rclone))
         budget = f" ({row['budget']['api']})" if row["budget"] else ""
         runs = str(len((boxfs or rclone or {"samples": ()})["samples"]))
-        if row["load"] > _BUSY * (os.cpu_count() or 1):
+        if row["load"] > _BUSY * row["processors"]:
             runs += f", at a load of {row['load']:.0f}"
         made.append(
             f"| {row['title']} | {_time(boxfs, row)} | {_time(rclone, row)} "

@@ -37,6 +37,7 @@ def row(workload: Workload, found: Found, wire_mib_s: float) -> Row:
         "disk_s": found.disk_s and float(f"{found.disk_s:.4g}"),
         "goal": workload.goal,
         "budget": asdict(workload.budget.full) if workload.budget else None,
+        "processors": os.cpu_count() or 1,
         "writes": workload.own or workload.writes,
         "scale": workload.scale and {"step": workload.scale[0], "files": workload.scale[1]},
         "load": round(max((s.load for samples in found.samples.values() for s in samples), default=0.0), 1),

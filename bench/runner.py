@@ -105,16 +105,15 @@ class Runner:
         return found
 
     def _rounds_of(self, workload: Workload, site: _Site, found: Found) -> None:
-        rounds = 1 if self._quick else min(workload.rounds or self._rounds, self._rounds)
         failed: set[str] = set()
         names = list(self._systems)
         with contextlib.ExitStack() as mounts:
-            for number in range(rounds):
+            for number in range(self._rounds_for(workload)):
                 # Who begins changes from round to round: the second finds the server's page cache warm.
                 for second, name in enumerate(names[:: -1 if number % 2 else 1]):
-                    turn = number * len(names) + second
                     if name in failed:
                         continue
+                    turn = number * len(names) + second
                     try:
                         found.samples[name] += self._one(workload, site, name, turn, mounts)
                     except Exception:  # noqa: BLE001 what one system cannot do, the other may
@@ -122,17 +121,25 @@ class Runner:
                         found.samples[name] = []
                         failed.add(name)
 
+    def _rounds_for(self, workload: Workload) -> int:
+        return 1 if self._quick else min(workload.rounds or self._rounds, self._rounds)
+
     def _one(self, workload: Workload, site: _Site, name: str, turn: int, mounts: contextlib.ExitStack) -> list[Sample]:
-        self._count += 1
+        number, box = turn // len(self._systems), site.account.box
         key = (name, workload.home or workload.name)
-        remote = f"/{name}{self._count}" if workload.own else "/data"
         filled = key in site.homes and workload.start in (Start.AGAIN, Start.WARM)
         if filled:
             system = site.homes[key]
         else:
+            self._count += 1
             system = self._systems[name](site.folder / f"{name}{self._count}", site.account, workload)
+        remote = f"/{name}-{number}" if workload.own else "/data"
+        if workload.own and (workload.start is not Start.WARM or number == 0):
+            # One mount sees all rounds of a WARM row, and others' folders would come to it as events.
+            for each in range(number, self._rounds_for(workload) if workload.start is Start.WARM else number + 1):
+                box.mkdir(f"/{name}-{each}")
         place = Place(
-            system=system, box=site.account.box, path=system.path / remote.strip("/"), remote=remote,
+            system=system, box=box, path=system.path / remote.strip("/"), remote=remote,
             scratch=site.folder / f"{workload.name}.local", quick=self._quick, turn=turn,
         )  # fmt: skip
         with contextlib.ExitStack() as here:
@@ -153,7 +160,7 @@ class Runner:
                         workload.between(place)
                     here.enter_context(_mounted(system))
                 case Start.WARM:
-                    if turn < len(self._systems):
+                    if number == 0:
                         mounts.enter_context(_mounted(system))
                         (workload.warm or _nothing)(place)
             samples = self._ready(workload, site, place)
@@ -164,8 +171,7 @@ class Runner:
     def _ready(self, workload: Workload, site: _Site, place: Place) -> list[Sample]:
         """Everything but the clock is as it should be."""
         if workload.own:
-            place.path.mkdir()
-            place.system.settle()
+            os.listdir(place.path)  # a folder that is known, and empty
         if workload.each is not None:
             workload.each(place)
         knobs = dict(workload.knobs)
@@ -189,8 +195,7 @@ class Runner:
         # A workload with a clock of its own times a part of what the daemon did.
         run_busy, settled_s = _busy(system, before) if told is None else 0.0, 0.0
         if workload.own or workload.writes:
-            system.settle()
-            settled_s = time.perf_counter() - begun - wall_s
+            settled_s = max(system.settle() - begun - wall_s, 0.0)
         busy = _busy(system, before)
         try:
             peak = peak_mib(system.pid)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -42,8 +43,18 @@ class System(Protocol):
     def log(self) -> str: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
-    def settle(self) -> None:
-        """Return when all that was written is at Box, without hurrying it."""
+    def settle(self) -> float:
+        """Wait until all that was written is at Box, without hurrying it; return when that was (perf_counter)."""
+
+
+def _idle_since(idle: Callable[[], bool], what: str) -> float:
+    """Since when `idle` is true.  Once is not enough: the kernel tells a daemon of a closed file a little later."""
+    while True:
+        eventually(idle, what, SETTLE_STEP_S)
+        since = time.perf_counter()
+        time.sleep(SETTLE_STEP_S)
+        if idle():
+            return since
 
 
 class Boxfs:
@@ -81,11 +92,15 @@ class Boxfs:
             self._mount.ended()
         self._mount.close()
 
-    def settle(self) -> None:
+    def settle(self) -> float:
         (socket,) = self._run.rglob("*.sock")
-        if self._hurried:
-            control.call(socket, "sync", {"timeout_s": PATIENCE_S}, timeout_s=PATIENCE_S)
-        eventually(lambda: not control.call(socket, "pending"), "boxfs has sent all", SETTLE_STEP_S)
+
+        def idle() -> bool:
+            if self._hurried:
+                control.call(socket, "sync", {"timeout_s": PATIENCE_S}, timeout_s=PATIENCE_S)
+            return not control.call(socket, "pending")
+
+        return _idle_since(idle, "boxfs has sent all")
 
 
 class Rclone:
@@ -135,7 +150,7 @@ class Rclone:
             self._process.wait()
         self._process = None
 
-    def settle(self) -> None:
+    def settle(self) -> float:
         def idle() -> bool:
             request = urllib.request.Request("http://127.0.0.1:5572/vfs/stats", data=b"{}", method="POST")
             request.add_header("Content-Type", "application/json")
@@ -143,7 +158,7 @@ class Rclone:
                 cache = json.load(reply)["diskCache"]
             return not (cache["uploadsInProgress"] or cache["uploadsQueued"])
 
-        eventually(idle, "rclone has sent all", SETTLE_STEP_S)
+        return _idle_since(idle, "rclone has sent all")
 
 
 class Disk:
@@ -161,8 +176,8 @@ class Disk:
     def stop(self) -> None:
         """Nothing is unmounted."""
 
-    def settle(self) -> None:
-        """Nothing is sent."""
+    def settle(self) -> float:
+        return time.perf_counter()
 
     def mirror(self, box: Box, most: int = 20_000) -> bool:
         """Files of the names and sizes at Box, holes for contents.  False: too many."""

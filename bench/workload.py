@@ -19,6 +19,9 @@ from tests.support.box import Box
 LONGEST_S = 900.0
 """A command that takes longer has hung: the row fails, and the run goes on."""
 
+FEW = 3
+"""Rounds where one run of both takes more than twenty seconds."""
+
 
 @dataclass
 class Place:
@@ -58,7 +61,7 @@ Run = Callable[[Place], Any]
 class Limits:
     """What the time of a row cannot go below, as far as it can be told before a run; `bench/limits.py` adds the rest.
 
-    waves: answers of Box that must come one after the other, as many at once as boxfs asks (16 listings, 8 files).
+    waves: answers of Box that must come one after the other, as many at once as boxfs asks (16 listings, 32 files).
     connections: at once, where each has a limit of its own.  words: what to know of the row besides.
     disk: the program is run on a local disk as well, which says what it and the kernel need.
     """
@@ -83,7 +86,7 @@ class Workload:
     rests: `warm` reads data that a system may still be writing down when it is unmounted.
     own: every run gets a folder of its own, and writes into it.  writes: it writes without one.
     latency_s, bandwidth, knobs: of the emulator.  boxfs, rclone: options of theirs.
-    goal: of boxfs against rclone, times as quick.  rounds: where a run takes minutes.
+    goal: of boxfs against rclone, times as quick.  rounds: at most, where a run takes long.
     scale: (step, number of files) of a row that shows how a step grows.
     """
 

@@ -6,7 +6,7 @@ import os
 import time
 
 from bench.budget import Budget, Calls
-from bench.workload import Limits, Place, Start, Workload
+from bench.workload import FEW, Limits, Place, Start, Workload
 from bench.workloads.data import fill, spread
 from tests.support.box import Box
 
@@ -52,11 +52,9 @@ def _one_stat(place: Place) -> float:
     return time.perf_counter() - begun
 
 
-_FEW = Budget(Calls(3), Calls(3))
-
 WORKLOADS = (
     Workload("mount", "life", "mount and first `ls`, nothing known, 50 ms", _mount, Start.UNMOUNTED, prepare=_few,
-             latency_s=0.05, budget=_FEW,
+             latency_s=0.05, budget=Budget(Calls(4), Calls(2)),
              limits=Limits("imports of Python; questions to Box before the first answer", waves=2, disk=False)),
     Workload("unmount", "life", "unmount", _unmount, prepare=_few, warm=_look, budget=Budget(Calls(0), Calls(0)),
              limits=Limits("threads that end", disk=False)),
@@ -69,6 +67,6 @@ WORKLOADS = (
              home="walked", prepare=_million, rounds=1, budget=Budget(Calls(20_202, mib=64), Calls(204)),
              limits=Limits("20,000 listings", disk=False)),
     Workload("million-stat", "life", "`stat` of one of a million files after a remount", _one_stat, Start.AGAIN,
-             account="million", home="walked", prepare=_million, warm=_walk, rounds=3,
+             account="million", home="walked", prepare=_million, warm=_walk, rounds=FEW,
              budget=Budget(Calls(0), Calls(0)), limits=Limits("names on the way, from SQLite", disk=False)),
 )  # fmt: skip

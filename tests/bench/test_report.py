@@ -27,7 +27,8 @@ def side(*walls: float, **more: Any) -> dict[str, Any]:
 def row(title: str, boxfs: dict[str, Any] | None, rclone: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
     made = {
         "group": "metadata", "title": title, "limit": "words", "waves": 0, "latency_s": 0.0, "bandwidth": 0,
-        "connections": 1, "wire_mib_s": 500, "disk_s": 0.01, "goal": None, "writes": False, "scale": None, "load": 0.5,
+        "connections": 1, "wire_mib_s": 500, "disk_s": 0.01, "goal": None, "writes": False, "scale": None,
+        "load": 0.5, "processors": 2,
         "budget": {"api": 10, "downloads": 0, "mib": 1.0},
     }  # fmt: skip
     sides = {"boxfs": boxfs, "rclone": rclone}
