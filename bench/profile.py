@@ -27,8 +27,9 @@ TOP = 15
 HEAD = """# Profiles
 
 Where the mount's process spends its time in the hottest workloads, written by `sudo scripts/bench --profile`. Samples
-of threads that run, {rate} a second, of all runs together; *own* is the share in which the function itself was running,
-*with calls* that in which it or what it called was. What was done about it: [PERFORMANCE.md](../PERFORMANCE.md).
+of threads that run, {rate} a second, of all runs together; one that waits for the interpreter counts as running. *Own*
+is the share in which the function itself ran, *with calls* that in which it or what it called did. What was done about
+it stands in [PERFORMANCE.md](../PERFORMANCE.md).
 """
 
 
