@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bench.account import Account
 from bench.measure import PATIENCE_S, eventually
-from boxfs.cli import control
+from boxfs.cli import control, places
 from tests.support.box import Box
 from tests.support.mounting import Mounted
 
@@ -72,7 +72,6 @@ class Boxfs:
         self._hurried = hurried
         self._mount = Mounted(account.url, home, env=env, options=options, start=False)
         self.path, self.cache = self._mount.path, self._mount.cache_dir
-        self._run = home / "run"
 
     @property
     def pid(self) -> int:
@@ -93,7 +92,7 @@ class Boxfs:
         self._mount.close()
 
     def settle(self) -> float:
-        (socket,) = self._run.rglob("*.sock")
+        socket = self._socket()
 
         def idle() -> bool:
             if self._hurried:
@@ -101,6 +100,12 @@ class Boxfs:
             return not control.call(socket, "pending")
 
         return _idle_since(idle, "boxfs has sent all")
+
+    def _socket(self) -> Path:
+        """Of the mount's control; where the runtime folder's path is too long for a socket it is elsewhere."""
+        name = f"{places.mount_key(self.path)}.sock"
+        lines = Path("/proc/net/unix").read_text().splitlines()
+        return Path(next(line.split()[-1] for line in lines if line.endswith(f"/{name}")))
 
 
 class Rclone:
