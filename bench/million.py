@@ -39,7 +39,7 @@ def _measure(mount: Mounted, box: Box, folders: int) -> None:
     paths = [data / f"{n // 100:04d}/d{n:06d}/f00007.dat" for n in range(0, folders, max(1, folders // STATS))]
     _walk(mount, box, data, "`find`, cold")
     begun = time.perf_counter()
-    assert mount.unmount().returncode == 0
+    _unmount(mount)
     _tell("unmount", f"{time.perf_counter() - begun:.2f} s")
     state = sum(file.stat().st_size for file in (mount.cache_dir / "state").iterdir())
     _tell("on disk", f"{state / MIB:.0f} MiB")
@@ -54,7 +54,12 @@ def _measure(mount: Mounted, box: Box, folders: int) -> None:
     _walk(mount, box, data, "`find`, all known")
     calls = {name: count for name, count in box.calls().items() if "/2.0/" in name and "/events" not in name}
     _tell("calls to Box since it was mounted again, but for events", str(sum(calls.values())))
-    assert mount.unmount().returncode == 0
+    _unmount(mount)
+
+
+def _unmount(mount: Mounted) -> None:
+    done = mount.unmount()
+    assert done.returncode == 0, done.stderr
 
 
 def _walk(mount: Mounted, box: Box, data: Path, what: str) -> None:

@@ -56,6 +56,7 @@ class Walking:
         self._top: Ino | None = None  # all that the walk opened is at or below it
         self._ahead: set[Ino] = set()  # listed ahead, or about to be, and not opened yet
         self._looking = False
+        self._clear = 0  # so many further steps nothing will have to be listed
 
     def opened(self, folder: Ino) -> None:
         """A program opens this folder.  Call it before the folder is listed; returns at once."""
@@ -71,22 +72,25 @@ class Walking:
         step = expected or (fresh and last is not None and self._is_step(last, folder))
         with self._lock:
             if not step:
-                self._steps, self._top = 1, folder
+                self._steps, self._top, self._clear = 1, folder, 0
                 self._ahead.clear()
                 return
             self._steps += 1
             steps, top = self._steps, self._top
+            self._clear -= 1
+            clear = self._clear > 0
         if top is not None and not self._is_below(folder, top):
             top = self._folders.parent(folder)
             with self._lock:
                 self._top = top
-        if steps < STREAK:
+        if steps < STREAK or clear:
             return
         self._look()
 
     def listed(self) -> None:
         """What a program opened was not listed and now is: its folders may come next.  Returns at once."""
         with self._lock:
+            self._clear = 0
             if self._steps < STREAK:
                 return
         self._look()
@@ -135,12 +139,15 @@ class Walking:
         if start is None or top is None or room <= 0 or not fresh:
             return
         found: list[Ino] = []
+        passed = 0
         for passed, folder in enumerate(self._folders.after(start, top)):
             if len(found) >= room or passed > LOOK_AHEAD:
                 break
             if not self._folders.is_listed(folder):
                 found.append(folder)
         with self._lock:
+            if not found:
+                self._clear = passed // 2  # the walk may go another way than was thought
             found = [folder for folder in found if folder not in self._ahead][:room]
             self._ahead.update(found)
         for folder in found:

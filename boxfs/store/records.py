@@ -17,7 +17,7 @@ from typing import Any
 
 from boxfs.base.errors import FsError, NoSpace
 from boxfs.store.lasting import make_folder, sync_names
-from boxfs.store.schema import NODE_COLUMNS, TABLES, UNTOUCHED, VERSION
+from boxfs.store.schema import INDEXES, NODE_COLUMNS, TABLES, UNTOUCHED, VERSION
 
 NodeRow = tuple[Any, ...]  # in the order of NODE_COLUMNS
 ToldRow = tuple[Any, ...]  # in the order of TOLD_COLUMNS
@@ -71,7 +71,6 @@ class Records:
             execute("PRAGMA wal_autocheckpoint = 4000")
             execute("PRAGMA cache_size = -16000")
             execute("PRAGMA temp_store = MEMORY")
-            execute("PRAGMA mmap_size = 268435456")
             (version,) = execute("PRAGMA user_version").fetchone()
             if version == 0:
                 execute("BEGIN IMMEDIATE")
@@ -84,6 +83,8 @@ class Records:
                     f"the local state {self.path} was written by another boxfs (format {version}, this one reads "
                     f"{VERSION}): use that one to upload what is pending, then remove the file"
                 )
+            for statement in INDEXES:
+                execute(statement)
             # Every table and index is touched once: damage shows here, not in the middle of somebody's work.
             execute("SELECT count(*) FROM nodes WHERE pending = 1").fetchone()
             execute("SELECT max(ino) FROM nodes").fetchone()

@@ -95,11 +95,18 @@ UNTOUCHED: dict[str, str] = {
 }
 TOLD_COLUMNS: tuple[str, ...] = tuple(name for name in NODE_COLUMNS if name not in UNTOUCHED)
 
+# Made where an older state has none.  Few rows are in them; without, a start and a look at the status would read all.
+INDEXES: tuple[str, ...] = (
+    "CREATE INDEX IF NOT EXISTS nodes_with_spool ON nodes (spool) WHERE spool IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS nodes_stale ON nodes (stale) WHERE stale IS NOT NULL",
+)
+
 TABLES: tuple[str, ...] = (
     "CREATE TABLE nodes (" + ", ".join(f"{name} {declaration}" for name, declaration in _NODES) + ")",
     "CREATE INDEX nodes_by_name ON nodes (parent, folded) WHERE parent IS NOT NULL",
     "CREATE UNIQUE INDEX nodes_by_item ON nodes (kind, item_id) WHERE item_id IS NOT NULL",
     "CREATE INDEX nodes_pending ON nodes (remote_parent) WHERE pending = 1",
+    *INDEXES,
     # Small facts by name: "position" (of the event stream), "account", "root", "next_ino" …; values are text.
     # "synced:N": JSON of what of spool N a program has had fsynced last (extents, size, what stands below).
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
