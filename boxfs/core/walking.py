@@ -43,7 +43,7 @@ class Folders(Protocol):
 class Walking:
     """Thread-safe; nothing is called with `_lock` held."""
 
-    def __init__(self, folders: Folders, list_ahead: Callable[[Ino], object], *, at_once: int = 16) -> None:
+    def __init__(self, folders: Folders, list_ahead: Callable[[Ino], object], *, at_once: int = 24) -> None:
         """list_ahead: lists one folder (a call to Box in the background); FsErrors are passed over."""
         self._folders = folders
         self._list = list_ahead
@@ -121,32 +121,42 @@ class Walking:
         return False
 
     def _look(self) -> None:
+        """Have a thread look ahead, where there is room for some more listings: each look wakes it anew."""
         with self._lock:
-            if self._looking:
+            if self._looking or self._room_locked() <= self._most_locked() // 8:
                 return
             self._looking = True
         if not self._workers.submit(Job(self._extend), urgent=True):
             with self._lock:
                 self._looking = False
 
+    def _most_locked(self) -> int:
+        return min(max(self._steps, LEAST_AHEAD), MOST_AHEAD)
+
+    def _room_locked(self) -> int:
+        """Return how many more listings ahead may begin."""
+        fresh = time.monotonic() - self._last_s < FRESH_S
+        return self._most_locked() - len(self._ahead) if fresh and self._steps >= STREAK else 0
+
     def _extend(self) -> None:
         """Begin listings ahead of where the walk is, as many as it may."""
         with self._lock:
             self._looking = False
-            start, top = self._last, self._top
-            room = min(max(self._steps, LEAST_AHEAD), MOST_AHEAD) - len(self._ahead)
-            fresh = time.monotonic() - self._last_s < FRESH_S
-        if start is None or top is None or room <= 0 or not fresh:
+            start, top, room, ahead = self._last, self._top, self._room_locked(), set(self._ahead)
+        if start is None or top is None or room <= 0:
             return
         found: list[Ino] = []
         passed = 0
+        unlisted = False
         for passed, folder in enumerate(self._folders.after(start, top)):
             if len(found) >= room or passed > LOOK_AHEAD:
                 break
             if not self._folders.is_listed(folder):
-                found.append(folder)
+                unlisted = True
+                if folder not in ahead:
+                    found.append(folder)
         with self._lock:
-            if not found:
+            if not unlisted:
                 self._clear = passed // 2  # the walk may go another way than was thought
             found = [folder for folder in found if folder not in self._ahead][:room]
             self._ahead.update(found)
@@ -162,7 +172,10 @@ class Walking:
             with self._lock:
                 self._ahead.discard(folder)
             return
-        self._look()  # what it holds may come next
+        with self._lock:
+            more = not self._looking and self._room_locked() > 0
+        if more:
+            self._extend()  # what it holds may come next
 
     def close(self) -> None:
         self._workers.close()

@@ -137,6 +137,52 @@ def test_a_walk_that_ends_has_asked_for_at_most_as_much_again(make: Callable[[Fo
         assert len(forest.listed) <= opened + min(max(opened, 4), MOST_AHEAD)
 
 
+def test_listings_under_way_do_not_stand_in_the_way_of_more(make: Callable[[Forest], Walking]) -> None:
+    forest = Forest((60,))
+    known = [ROOT_INO, *forest.below[ROOT_INO][:11]]
+    for folder in known:
+        forest.list(folder)
+    begun: list[Ino] = []
+    answers = threading.Event()
+
+    def list_slowly(folder: Ino) -> None:
+        begun.append(folder)
+        assert answers.wait(60)
+
+    forest.list = list_slowly  # type: ignore[method-assign]
+    walking = make(forest)
+    try:
+        for folder in known:  # what a walk finds known, it passes by
+            walking.opened(folder)
+            until(lambda: not walking._looking)
+        until(lambda: len(begun) >= 10)
+        assert len(begun) == len(set(begun)) <= 12
+    finally:
+        answers.set()
+    until(lambda: quiet(walking))
+
+
+def test_a_walk_through_what_is_known_looks_ahead_once_in_a_while(make: Callable[[Forest], Walking]) -> None:
+    forest = Forest((300,))
+    looked = 0
+    after = forest.after
+
+    def counted(folder: Ino, top: Ino) -> Iterator[Ino]:
+        nonlocal looked
+        looked += 1
+        return after(folder, top)
+
+    forest.after = counted  # type: ignore[method-assign]
+    walking = make(forest)
+    folders = [ROOT_INO, *forest.below[ROOT_INO]]
+    for folder in folders:
+        forest.list(folder)
+    for folder in folders:
+        visit(walking, forest, folder)
+    assert 0 < looked <= 20
+    assert len(forest.listed) == 301
+
+
 def test_a_box_that_cannot_be_reached_is_not_asked_for_ever(make: Callable[[Forest], Walking]) -> None:
     forest = Forest((50,))
     walking = make(forest)
