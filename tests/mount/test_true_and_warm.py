@@ -50,10 +50,12 @@ def listens(box: Box) -> bool:
     return any(entry["method"] == "OPTIONS" for entry in box.log())
 
 
-def test_a_hundred_thousand_stats_of_a_file_reach_boxfs_once(box: Box, mounted: Mounted) -> None:
+def test_a_hundred_thousand_stats_of_a_file_reach_boxfs_once(box: Box, mount: Callable[..., Mounted]) -> None:
     box.upload("/f", b"x")
+    mounted = mount()
     path = mounted.path / "f"
-    eventually(path.exists, "the file shows")
+    eventually(lambda: path.exists() and listens(box), "the file shows, and no news of it are to come")
+    path.stat()
     mounted.signal(signal.SIGSTOP)  # from here on nothing that reaches it is answered
     try:
         stats = subprocess.Popen([sys.executable, "-c", STAT_MANY, str(path)])
