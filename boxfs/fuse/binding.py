@@ -371,7 +371,7 @@ class Binding:
 
     def _release(self, req: int, ino: int, fi: int) -> Callable[[], object]:
         self._operations.release(ino, self._handle(fi))
-        return self._done(req)
+        return lambda: self._library.reply_released(req, 0)
 
     def _fsync(self, req: int, _ino: int, datasync: int, fi: int) -> Callable[[], object]:
         self._operations.fsync(self._handle(fi), bool(datasync))
@@ -406,7 +406,7 @@ class Binding:
 
     def _releasedir(self, req: int, _ino: int, fi: int) -> Callable[[], object]:
         self._operations.releasedir(self._handle(fi))
-        return self._done(req)
+        return lambda: self._library.reply_released(req, 0)
 
     def _fsyncdir(self, req: int, ino: int, _datasync: int, _fi: int) -> Callable[[], object]:
         self._operations.fsyncdir(Ino(ino))

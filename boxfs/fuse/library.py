@@ -4,8 +4,10 @@ mfusepy (the maintained fork of fusepy) brings the library and the layouts of it
 releases of libfuse.  boxfs uses libfuse's low-level interface: it speaks of inodes, as the core does.  So nothing is
 asked by path, a file that was removed while open needs no hidden name, and a rename over an open file is one step.
 
-`Library` holds the functions with their C types.  Two kinds: `quick` ones keep the interpreter's lock (they only touch
-memory), the others let it go since they enter the kernel.
+`Library` holds the functions with their C types.  Two kinds: `quick` ones keep the interpreter's lock, the others let
+it go since they may wait.  A small answer is quick: it enters the kernel for a copy and a wake-up only, and who lets go
+of the lock for that has to fight for it again with those just woken.  What may end an inode in the kernel (the answer
+to a release), or copies much, is not.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from boxfs.base.errors import FsError
 
 # libfuse 3.17 and later have the soname .so.4; the functions and layouts used here exist in both.
 _NAMES = ("libfuse3.so.4", "libfuse3.so.3")
+_SMALL = 64 << 10  # bytes that are copied in less time than it takes to get the interpreter's lock back
 _PATH_VARIABLE = "FUSE_LIBRARY_PATH"  # what mfusepy reads
 
 
@@ -57,18 +60,20 @@ class Library:
         self.session_fd = call("fuse_session_fd", c_int, c_void_p)
         # Answers.  They return 0, or -errno where the kernel no longer waits.
         self.reply_none = quick("fuse_reply_none", None, c_void_p)
-        self.reply_err = call("fuse_reply_err", c_int, c_void_p, c_int)
-        self.reply_entry = call("fuse_reply_entry", c_int, c_void_p, c_char_p)
-        self.reply_create = call("fuse_reply_create", c_int, c_void_p, c_char_p, c_void_p)
-        self.reply_attr = call("fuse_reply_attr", c_int, c_void_p, c_char_p, c_double)
-        self.reply_readlink = call("fuse_reply_readlink", c_int, c_void_p, c_char_p)
-        self.reply_open = call("fuse_reply_open", c_int, c_void_p, c_void_p)
-        self.reply_write = call("fuse_reply_write", c_int, c_void_p, c_size_t)
-        self.reply_buf = call("fuse_reply_buf", c_int, c_void_p, c_void_p, c_size_t)
-        self.reply_bytes = call("fuse_reply_buf", c_int, c_void_p, c_char_p, c_size_t)
-        self.reply_statfs = call("fuse_reply_statfs", c_int, c_void_p, c_void_p)
-        self.reply_xattr = call("fuse_reply_xattr", c_int, c_void_p, c_size_t)
-        self.reply_lseek = call("fuse_reply_lseek", c_int, c_void_p, c_int64)
+        self.reply_err = quick("fuse_reply_err", c_int, c_void_p, c_int)
+        self.reply_released = call("fuse_reply_err", c_int, c_void_p, c_int)
+        self.reply_entry = quick("fuse_reply_entry", c_int, c_void_p, c_char_p)
+        self.reply_create = quick("fuse_reply_create", c_int, c_void_p, c_char_p, c_void_p)
+        self.reply_attr = quick("fuse_reply_attr", c_int, c_void_p, c_char_p, c_double)
+        self.reply_readlink = quick("fuse_reply_readlink", c_int, c_void_p, c_char_p)
+        self.reply_open = quick("fuse_reply_open", c_int, c_void_p, c_void_p)
+        self.reply_write = quick("fuse_reply_write", c_int, c_void_p, c_size_t)
+        self.reply_large = call("fuse_reply_buf", c_int, c_void_p, c_void_p, c_size_t)
+        self.reply_small = quick("fuse_reply_buf", c_int, c_void_p, c_void_p, c_size_t)
+        self.reply_bytes = quick("fuse_reply_buf", c_int, c_void_p, c_char_p, c_size_t)
+        self.reply_statfs = quick("fuse_reply_statfs", c_int, c_void_p, c_void_p)
+        self.reply_xattr = quick("fuse_reply_xattr", c_int, c_void_p, c_size_t)
+        self.reply_lseek = quick("fuse_reply_lseek", c_int, c_void_p, c_int64)
         # What the kernel keeps and should not.  They return 0 or -errno, -ENOENT where the kernel holds nothing.
         inode, entry = "fuse_lowlevel_notify_inval_inode", "fuse_lowlevel_notify_inval_entry"
         self.inval_inode = call(inode, c_int, c_void_p, c_uint64, c_int64, c_int64)
@@ -79,6 +84,11 @@ class Library:
         self.view_memory = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, ctypes.c_ssize_t, c_int)(
             ("PyMemoryView_FromMemory", ctypes.pythonapi)
         )
+
+    def reply_buf(self, req: int, address: int, size: int) -> int:
+        reply = self.reply_small if size <= _SMALL else self.reply_large
+        found: int = reply(req, address, size)
+        return found
 
     def _function(self, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
         return ctypes.CFUNCTYPE(result, *arguments)((name, self._lib))
