@@ -1,8 +1,6 @@
 """One mount from beginning to end: mount, serve, hear signals, unmount.
 
-Workers are Python threads that run libfuse's loop: a thread that Python made keeps its interpreter state from one
-request to the next, which halves the cost of a small request, and its threading.local.  All threads start in `run`, so
-after a fork of the caller.
+Requests are answered by the workers of crew.py.  All threads start in `run`, so after a fork of the caller.
 
 SIGTERM and SIGINT detach the mount: its place is free at once, files that are open go on until they are closed, for
 `grace_s` seconds at most; then the connection is cut.  `fusermount3 -u` by somebody else ends the same way.  When the
@@ -12,8 +10,6 @@ workers have ended the caller's `on_unmounted` runs, which is where it uploads w
 from __future__ import annotations
 
 import ctypes
-import errno
-import functools
 import logging
 import os
 import signal
@@ -24,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from boxfs.base.ending import wait_for
 from boxfs.core.interface import Files
 from boxfs.fuse import handshake, mountpoint
 from boxfs.fuse.binding import Binding
+from boxfs.fuse.crew import Crew
 from boxfs.fuse.invalidation import Invalidator
 from boxfs.fuse.library import Arguments, Library, load
 from boxfs.fuse.mountpoint import MountError
@@ -39,7 +35,6 @@ log = logging.getLogger(__name__)
 
 EXIT_OK = 0
 EXIT_BROKEN = 4  # the loop ended by itself, with an error
-_STACK_BYTES = 512 << 10
 _ABORT_WAIT_S = 10.0
 _LAST_S = 3.0  # for requests that still run when the mount is gone: nobody waits for their answers
 
@@ -111,13 +106,13 @@ class Session:
         session = self._mount(library, binding)
         if self._detached.is_set():  # the signal came while there was nothing to detach yet
             self._detach()
-        workers: list[_Worker] = []
+        crew = Crew(library, session, self.options.workers, self._news.set)
         try:
             invalidator = Invalidator(_Kernel(library, session), operations, lambda: binding.seen_names)
             self.invalidator = invalidator
             if self.options.xattr and handshake.needed(library):
                 operations.clears_set_id = handshake.answer_init(library, session)
-            workers = self._start_workers(library, session)
+            crew.start()
             invalidator.start()
             self._files.set_watcher(invalidator)
             try:
@@ -127,12 +122,12 @@ class Session:
                 self.detach()
                 raise
             finally:
-                self._join(workers)
+                self._join(crew)
                 invalidator.stop()
-            broken = any(worker.result not in (0, None) for worker in workers) and not self._detached.is_set()
+            broken = any(crew.results) and not self._detached.is_set()
             self._hooks.on_unmounted()
         finally:
-            if all(worker.result is not None for worker in workers):
+            if crew.has_ended:
                 library.session_unmount(session)
                 library.session_destroy(session)
         return EXIT_BROKEN if broken else EXIT_OK
@@ -169,51 +164,36 @@ class Session:
         self._device = mounted.device if mounted else None
         return int(session)
 
-    def _start_workers(self, library: Library, session: int) -> list[_Worker]:
-        before = threading.stack_size(_STACK_BYTES)
-        try:
-            workers = [_Worker(library, session, number, self._news) for number in range(self.options.workers)]
-            for worker in workers:
-                worker.start()
-        finally:
-            threading.stack_size(before)
-        return workers
-
     def _settings_of_the_mount(self) -> None:
         if self._device is not None and self.options.read_ahead_kb:
             mountpoint.raise_read_ahead(self._device, self.options.read_ahead_kb)
 
     # End
-    def _join(self, workers: list[_Worker]) -> None:
+    def _join(self, crew: Crew) -> None:
         """Wait for the workers: for ever while mounted, for `grace_s` once it is being detached, and when the mount is
         gone no longer than requests take that wait for nothing (the kernel reads ahead for programs that have ended).
         """
         while True:
             self._news.clear()  # before looking, so that nothing between the look and the wait is missed
-            if all(worker.result is not None for worker in workers):
+            if crew.has_ended:
                 break
-            if any(worker.result == 0 for worker in workers):
-                deadline = time.monotonic() + _LAST_S
-                for worker in workers:
-                    wait_for(worker, deadline - time.monotonic(), "a request whose mount is gone")
+            if 0 in crew.results:
+                crew.join(_LAST_S, "a request whose mount is gone")
                 return
             since = self._stopping_since
             left = None if since is None else since + self._grace_s - time.monotonic()
             if left is not None and left <= 0:
-                self._cut(workers)
+                self._cut(crew)
                 return
             self._news.wait(left)
-        for worker in workers:
-            worker.join()
+        crew.join()
 
-    def _cut(self, workers: list[_Worker]) -> None:
+    def _cut(self, crew: Crew) -> None:
         log.warning("files are still open in %s after %.0f s: cutting them off", self.mountpoint, self._grace_s)
         if self._device is None or not mountpoint.abort(self._device):
             log.warning("the connection to the kernel cannot be cut; open files end with this process")
             return
-        deadline = time.monotonic() + _ABORT_WAIT_S
-        for worker in workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
+        crew.join(_ABORT_WAIT_S)
 
     # Signals
     def _hang_up(self, number: int) -> None:
@@ -225,30 +205,6 @@ class Session:
     def _stop(self, number: int) -> None:
         self.detach()
         self._hooks.on_signal(number)
-
-
-_WORKER_NAME = "boxfs-fuse-"
-
-
-class _Worker(threading.Thread):
-    """Runs libfuse's loop.  result: None while it runs, then 0 or -errno of what ended it."""
-
-    def __init__(self, library: Library, session: int, number: int, ended: threading.Event) -> None:
-        super().__init__(name=f"{_WORKER_NAME}{number}", daemon=True)
-        self._ended = ended
-        self._loop = functools.partial(library.session_loop, session)
-        self._ended = ended
-        self.result: int | None = None
-
-    def run(self) -> None:
-        # Signals are the main thread's: here one would only interrupt a request.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-        try:
-            self.result = self._loop()
-        finally:
-            if self.result is None:
-                self.result = -errno.EIO
-            self._ended.set()
 
 
 class _Kernel:

@@ -1,0 +1,177 @@
+"""Crew: the threads that take requests from the kernel and answer them.
+
+Python runs one thread at a time.  Were all workers waiting for requests, each request would wake another one, which
+would then wait for the interpreter's lock behind those that work: with eight programs reading, changing threads took
+more time than the reads.  So two listen, and take one request after the other; the rest is parked.  A request that is
+still not answered after `STUCK_S` waits for something (Box, a disk), and whoever has it is replaced until it is done.
+
+Workers are Python threads that call libfuse's receive and process: a thread that Python made keeps its interpreter
+state from one request to the next, which halves the cost of a small request, and its threading.local.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from boxfs.base.ending import wait_for
+from boxfs.fuse.library import Library
+
+log = logging.getLogger(__name__)
+
+LISTENERS = 2
+STUCK_S = 0.002
+LOOK_S = 0.002  # how often it is looked while nobody listens
+IDLE_LOOK_S = 0.02  # the same, where all threads that may be are at work
+_STACK_BYTES = 512 << 10
+_BUFFER_BYTES = 128  # struct fuse_buf, and room for what later releases of libfuse add
+
+
+class Crew:
+    def __init__(self, library: Library, session: int, most: int, ended: Callable[[], None]) -> None:
+        """most: threads.  ended: called when one has ended, which is when the mount has gone."""
+        self._ended = ended
+        self._started = False
+        self._lock = threading.Lock()
+        self._workers = [Worker(self, library, session, number) for number in range(max(most, LISTENERS))]
+        # guarded by _lock
+        self._parked = self._workers[::-1]
+        self._listening = 0  # wait for a request
+        self._awake = 0  # of those, and of those that work, all that are not stuck
+        self.is_over = False
+        self._nobody_listens = threading.Event()
+        self._watch = threading.Thread(target=self._look_after, name="boxfs-fuse-watch", daemon=True)
+
+    def start(self) -> None:
+        self._started = True
+        before = threading.stack_size(_STACK_BYTES)
+        try:
+            for worker in self._workers:
+                worker.start()
+        finally:
+            threading.stack_size(before)
+        with self._lock:
+            self._fill_locked()
+        self._watch.start()
+
+    @property
+    def results(self) -> list[int | None]:
+        """Of each worker: None while it runs (or never ran), then 0 or -errno of what ended it."""
+        return [worker.result for worker in self._workers]
+
+    @property
+    def has_ended(self) -> bool:
+        return not self._started or None not in self.results
+
+    def join(self, timeout_s: float | None = None, what: str = "") -> None:
+        """what: how the log names a request that takes longer."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for worker in self._workers:
+            if deadline is None:
+                worker.join()
+            else:
+                wait_for(worker, deadline - time.monotonic(), what)
+        if self._watch.is_alive():
+            self._nobody_listens.set()
+            self._watch.join(timeout_s)
+
+    # What workers tell
+    def begins(self, worker: Worker) -> None:
+        worker.since = time.monotonic()
+        with self._lock:
+            self._listening -= 1
+            if not self._listening and not self._nobody_listens.is_set():
+                self._nobody_listens.set()
+
+    def has_done(self, worker: Worker) -> bool:
+        """Return whether the worker is to listen again; else it is parked, or all is over."""
+        with self._lock:
+            worker.since = 0.0
+            if worker.is_stuck:
+                worker.is_stuck = False
+                if self._awake >= LISTENERS:
+                    self._parked.append(worker)
+                    return self.is_over
+                self._awake += 1
+            self._listening += 1
+            return True
+
+    def ends(self) -> None:
+        with self._lock:
+            self.is_over = True
+            parked, self._parked = self._parked, []
+        for worker in parked:
+            worker.go.release()
+        self._nobody_listens.set()
+        self._ended()
+
+    # Who is replaced
+    def _look_after(self) -> None:
+        while True:
+            self._nobody_listens.wait()
+            time.sleep(LOOK_S if self._parked else IDLE_LOOK_S)
+            with self._lock:
+                if self.is_over:
+                    return
+                before = time.monotonic() - STUCK_S
+                for worker in self._workers:
+                    if 0.0 < worker.since < before and not worker.is_stuck:
+                        worker.is_stuck = True
+                        self._awake -= 1
+                self._fill_locked()
+                if self._listening:
+                    self._nobody_listens.clear()
+
+    def _fill_locked(self) -> None:
+        while self._awake < LISTENERS and self._parked:
+            self._awake += 1
+            self._listening += 1
+            self._parked.pop().go.release()
+
+
+class Worker(threading.Thread):
+    """since: when it took what it works on (monotonic), 0 while it does not."""
+
+    def __init__(self, crew: Crew, library: Library, session: int, number: int) -> None:
+        super().__init__(name=f"boxfs-fuse-{number}", daemon=True)
+        self._crew, self._library, self._session = crew, library, session
+        self.result: int | None = None
+        self.since = 0.0
+        self.is_stuck = False  # guarded by the crew's lock
+        self.go = threading.Semaphore(0)  # released when it is no longer parked
+
+    def run(self) -> None:
+        # Signals are the main thread's: here one would only interrupt a request.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+        found = -errno.EIO
+        try:
+            found = self._serve()
+        finally:
+            self.result = found
+            self._crew.ends()
+
+    def _serve(self) -> int:
+        crew, session = self._crew, self._session
+        receive, process = self._library.session_receive_buf, self._library.session_process_held
+        begins, has_done = crew.begins, crew.has_done
+        memory = (ctypes.c_uint64 * (_BUFFER_BYTES // 8))()
+        request = ctypes.addressof(memory)
+        self.go.acquire()
+        try:
+            while not crew.is_over:
+                got: int = receive(session, request)
+                if got > 0:
+                    begins(self)
+                    process(session, request)
+                    if not has_done(self):
+                        self.go.acquire()
+                elif got != -errno.EINTR:
+                    return got  # 0: the mount has gone
+            return 0
+        finally:
+            self._library.free(self._library.layouts.fuse_buf.from_address(request).mem)
