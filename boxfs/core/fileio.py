@@ -205,8 +205,8 @@ class FileIo(Namespace):
                 raise InvalidArgument("an offset below zero")
             if offset + len(data) > MAX_SIZE:
                 raise TooBig("the file would grow beyond what can be kept")
-            with self.files.editing(file):
-                file.write(data, offset, self.files.new_spool, self.tree.clock())
+            with self.files.spools.editing(file):
+                file.write(data, offset, self.files.spools.new, self.tree.clock())
         if held.sync:
             self.fsync(handle, True)
         return len(data)
@@ -227,8 +227,8 @@ class FileIo(Namespace):
             raise InvalidArgument("a size below zero")
         if size > MAX_SIZE:
             raise TooBig("the file would grow beyond what can be kept")
-        with self.files.editing(file):
-            file.truncate(size, self.files.new_spool, self.tree.clock())
+        with self.files.spools.editing(file):
+            file.truncate(size, self.files.spools.new, self.tree.clock())
 
     def _set_size(self, ino: Ino, size: int, handle: HandleNo | None) -> None:
         """truncate(2), ftruncate(2)."""
@@ -249,7 +249,7 @@ class FileIo(Namespace):
         try:
             if file.size != size:
                 self._truncate(file, size)
-            self.files.save(file)
+            self.files.saving.save(file)
         finally:
             self.files.release(file, writing=True)
 
@@ -258,7 +258,7 @@ class FileIo(Namespace):
     def flush(self, handle: HandleNo) -> None:
         held = self._of(handle)
         if held.writable and held.file.unsaved:
-            self.files.save(held.file)
+            self.files.saving.save(held.file)
         if held.writable and self.options.sync_on_close and not held.file.unlinked:
             self.barrier(held.file.ino)
 
@@ -266,10 +266,10 @@ class FileIo(Namespace):
         held = self._of(handle)
         file = held.file
         if file.unsaved:
-            self.files.save(file)
+            self.files.saving.save(file)
         if file.unlinked:
             return
-        self.files.sync(file)
+        self.files.saving.sync(file)
         self.tree.sync()
         if self.options.fsync == "box" and self.tree.is_pending(file.ino):
             self.barrier(file.ino)
@@ -298,13 +298,13 @@ class FileIo(Namespace):
             raise NotSupported("this kind of fallocate is not supported")
         now = self.tree.clock()
         file = self._current_for(held)
-        with self.files.editing(file):
+        with self.files.spools.editing(file):
             if kind == 0:
                 if not keep and offset + length > file.size:
-                    file.reserve(offset, length, self.files.new_spool, now)
+                    file.reserve(offset, length, self.files.spools.new, now)
                     file.grow(offset + length, now)
             else:
-                file.zero(offset, offset + length, self.files.new_spool, now)
+                file.zero(offset, offset + length, self.files.spools.new, now)
                 if not keep:
                     file.grow(offset + length, now)
 
@@ -354,8 +354,8 @@ class FileIo(Namespace):
         with file.lock:
             if file.size or file.unlinked or file.static is not None:
                 return False
-            with self.files.editing(file):
-                file.begin_edit(self.files.new_spool, now)
+            with self.files.spools.editing(file):
+                file.begin_edit(self.files.spools.new, now)
                 file.stand_on(base, now)
         return True
 

@@ -115,7 +115,7 @@ class Namespace(Ground):
         folder = self._prepare(parent, name)
         if not self.options.stores_attributes:
             raise NotPermitted("links and special files need attributes=auto or attributes=store")
-        spool = self.files.new_spool()
+        spool = self.files.spools.new()
         try:
             with self.tree.change(asked=True) as change:
                 node = self._new(change, folder.ino, name, Kind.FILE, 0, caller)
@@ -130,19 +130,19 @@ class Namespace(Ground):
                 )
                 return change.put(replace(node, mode=self._mode(node, mode)))
         finally:
-            self.files.let_go(spool)
+            self.files.spools.let_go(spool.number)
 
     def _make_file(self, folder: Node, name: str, mode: int, caller: Caller) -> tuple[Node, OpenFile]:
         """Return a new empty file, and its bytes, open for writing."""
         with self.files.lock:
-            spool = self.files.new_spool()
+            spool = self.files.spools.new()
             try:
                 with self.tree.change(asked=True) as change:
                     node = self._new(change, folder.ino, name, Kind.FILE, mode, caller)
                     node = self.identities.claim(change, node.but(content=Content(spool.number, self.tree.new_edit())))
                     change.put(node)
             except BaseException:
-                self.files.let_go(spool)
+                self.files.spools.let_go(spool.number)
                 raise
             return node, self.files.created(node, spool)
 
@@ -337,7 +337,7 @@ class Namespace(Ground):
         if node.content is None:
             if file.spool is None or file.uploaded is None or file.uploaded.version_id != remote.version_id:
                 return None
-            node = self.files.revive(change, file, node)
+            node = self.files.saving.revive(change, file, node)
         content = node.content
         assert content is not None
         if content.base is not None:

@@ -1,33 +1,32 @@
-"""OpenFiles: which inodes are open, what they hold that the tree does not know yet, and what becomes of spool files.
+"""OpenFiles: which inodes are open, and what becomes of an open file when it is closed, uploaded, removed.
 
 Of each inode one `OpenFile` is the current one: new handles share it, so that they see each other's writes.  When Box's
-version moves on, handles that only read keep theirs, and new ones get a new one.
+version moves on, handles that only read keep theirs, and new ones get a new one.  How what was written is recorded is
+in core/saving.py, who needs which spool file in core/spooluse.py.
 
-LOCK.  `_lock` guards the tables; it is taken before a file's lock, which is taken before the tree's.  `_uses_lock` is a
-leaf: it guards the counts of who needs a spool file.
+LOCK.  `_lock` guards the tables; it is taken before a file's lock, which is taken before the tree's.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import BinaryIO, Protocol
 
-from boxfs.base.errors import BadReply, FsError, NotFound
-from boxfs.base.types import ROOT_INO, Ino, Item, ItemId, Kind, VersionId
+from boxfs.base.errors import FsError, NotFound
+from boxfs.base.types import Ino, Item, ItemId, VersionId
 from boxfs.core.bodies import whole
 from boxfs.core.node import Node
 from boxfs.core.openfile import Base, OpenFile, Sending
+from boxfs.core.opening import file_of, file_sent
 from boxfs.core.reading import VersionReader
+from boxfs.core.saving import Saving
 from boxfs.core.shown import link_text
 from boxfs.core.source import FileVersion
+from boxfs.core.spooluse import SpoolUse
 from boxfs.core.tree import Change, Tree
-from boxfs.store.extents import Extents
-from boxfs.store.records import synced_fact
 from boxfs.store.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)
@@ -49,8 +48,9 @@ class Opens(Protocol):
 class OpenFiles:
     def __init__(self, tree: Tree, spool: Spool, reading: Opens) -> None:
         self._tree = tree
-        self._spool = spool
         self._reading = reading
+        self.spools = SpoolUse(tree, spool)
+        self.saving = Saving(tree, self.spools)
         self._young_ns = int(tree.options.young_s * SECOND)
         self._lock = threading.RLock()
         self._current: dict[Ino, OpenFile] = {}  # guarded by _lock for writing
@@ -58,12 +58,7 @@ class OpenFiles:
         self._retired: dict[Ino, OpenFile] = {}  # oldest first; guarded by _lock
         self._unsaved: list[OpenFile] = []  # closed, but the disk was too full to record it; guarded by _lock
         self._born: dict[ItemId, int] = {}  # items made by our own uploads, and when; oldest first
-        self._uses_lock = threading.Lock()
-        self._uses: dict[int, int] = {}  # of spool numbers; guarded by _uses_lock
-        self._named: set[int] = tree.records.spools_of_nodes()  # by a row; guarded by _uses_lock
-        self._doomed: set[int] = set()  # in use, but named by no row any more; guarded by _uses_lock
         tree.on_uploaded = self._uploaded
-        tree.on_spool_free = self._spool_free
         tree.held_inos = lambda: self._open
 
     # Asked by others
@@ -107,7 +102,7 @@ class OpenFiles:
         """One try; None where a writer or a rename came between."""
         file = self._current.get(ino)
         if file is not None and file.unsaved:
-            self.save(file)
+            self.saving.save(file)
         with self._tree.lock:  # the node and the extents of its spool, as of one moment
             node = self._tree.node(ino)
             if node is None or node.content is None:
@@ -116,14 +111,14 @@ class OpenFiles:
                 file = self._for(node)
         with file.lock:
             if file.unsaved:
-                self.save(file)
+                self.saving.save(file)
             node = self._tree.node(ino)
             spool = file.spool
             content = node.content if node is not None else None
             if content is not None and spool is not None and content.spool == spool.number == file.saved_number:
                 if node is not None and node.kind_bits:
                     file.size = 0  # a link, fifo or device is an empty file at Box
-                self._hold(spool.number)
+                self.spools.hold(spool.number)
                 return Sending(file, content.edit, self.open_base, self._sent)
             if not file.handles and not file.sending and self._current.get(ino) is file:
                 del self._current[ino]
@@ -142,7 +137,7 @@ class OpenFiles:
                     self._put_away(file)
                 else:
                     file.close()
-        self._let_go(sending.number)
+        self.spools.let_go(sending.number)
 
     def born_ns(self, item_id: ItemId) -> int | None:
         """Return when an upload of ours made the item, if that was lately."""
@@ -186,8 +181,7 @@ class OpenFiles:
         file = OpenFile(node, None, 0, None)
         file.spool = spool
         file.saved_number = spool.number
-        with self._uses_lock:
-            self._named.add(spool.number)
+        self.spools.name(spool.number)
         with self._lock:
             self._current[node.ino] = file
             self._count(file, True)
@@ -232,7 +226,7 @@ class OpenFiles:
             with file.lock:
                 try:
                     if file.unsaved:
-                        self.save(file)
+                        self.saving.save(file)
                 except (
                     FsError
                 ) as error:  # the writer has been told at its flush; what it wrote is kept, and tried again
@@ -276,29 +270,7 @@ class OpenFiles:
 
     def _for(self, node: Node) -> OpenFile:
         """Make the node's open file the current one.  With the lock held."""
-        remote, content = node.remote, node.content
-        base: Base | None = None
-        if content is not None and content.base is not None:
-            file_id = content.base_file or (remote.id if remote is not None else None)
-            assert file_id is not None
-            same = remote is not None and remote.id == file_id and remote.version_id == content.base
-            size = (remote.size or 0) if same and remote is not None else content.base_size
-            base = Base(file_id, content.base, size, remote.sha1 if same and remote is not None else None)
-        elif content is None and remote is not None and remote.kind is Kind.FILE and not node.kind_bits:
-            if remote.version_id is None or remote.size is None:  # zeros, or nothing, would be a lie
-                raise BadReply(f"Box did not say which version of {node.name!r} there is; it is asked again")
-            base = Base(remote.id, remote.version_id, remote.size or 0, remote.sha1)
-        base_size = content.base_size if content is not None else (base.size if base is not None else 0)
-        file = OpenFile(node, base, base_size, remote.etag if remote is not None else None)
-        if content is not None:
-            file.spool = self._spool.file(content.spool)
-            file.saved_number = content.spool
-            file.extents = Extents.from_text(self._tree.records.spool(content.spool) or "")
-            self._hold(content.spool)
-        elif node.kind is Kind.WEB_LINK and remote is not None:
-            file.static = link_text(remote)
-        elif base is not None:
-            file.size = base.size
+        file = file_of(node, self._tree, self.spools)
         before = self._current.get(node.ino)
         self._current[node.ino] = file
         if before is not None and not before.handles:
@@ -308,121 +280,18 @@ class OpenFiles:
 
     # Saving
 
-    def save(self, file: OpenFile) -> None:
-        """Tell the tree what was written.  Raises NoSpace; nothing is lost then, the file stays unsaved."""
-        with file.lock:
-            if not file.unsaved or file.unlinked:
-                file.unsaved = False
-                return
-            assert file.spool is not None
-            with self._tree.change() as change:
-                node = None if file.unlinked else self._owner(file) or self._raised(file)
-                if node is None:
-                    file.unlinked = True
-                    file.unsaved = False
-                    return
-                content = file.content(node, self._tree.new_edit())
-                now = self._tree.clock()
-                change.run(self._tree.records.save_spool, content.spool, file.extents.to_text())
-                file.node = change.put(
-                    node.but(
-                        content=content,
-                        size=file.size,
-                        mtime_ns=file.mtime_ns,
-                        ctime_ns=max(file.ctime_ns, node.ctime_ns),
-                        changed_ns=now,
-                        attempts=0,
-                        not_before_ns=0,
-                        error=None,
-                    )
-                )
-                # Within the change: who looks at node and file together must see both before or both after.
-                self._saved(change, file, content.spool)
-                file.unsaved = False
-                change.undo.append(lambda: setattr(file, "unsaved", True))
-
-    def _saved(self, change: Change, file: OpenFile, number: int) -> None:
-        """The node names the file's spool from now on."""
-        before = (file.saved_number, file.uploaded)
-
-        def undo() -> None:
-            file.saved_number, file.uploaded = before
-
-        change.undo.append(undo)
-        file.saved_number, file.uploaded = number, None
-        with self._uses_lock:
-            self._named.add(number)
-            self._doomed.discard(number)
-
-    def sync(self, file: OpenFile) -> None:
-        """Have the disk hold the bytes as they were saved last, and note that they are there.  Waits for the disk.
-
-        What is written and saved after this may be lost in a power cut although its row is not (another file's fsync
-        takes that along): then these bytes are still the file's (core/recovery.py).
-        """
-        with file.lock:
-            spool = file.spool
-            if spool is None or file.uploaded is not None:
-                return
-            base = file.base if file.base_size else None
-            held = {
-                "extents": file.extents.to_text(),
-                "size": file.size,
-                "base": base.version_id if base is not None else None,
-                "base_size": file.base_size,
-                "base_file": base.file_id if base is not None else None,
-            }
-        spool.sync()
-        with file.lock, self._tree.change() as change:
-            if file.saved_number == spool.number:
-                change.set_fact(synced_fact(spool.number), json.dumps(held))
-
-    def _owner(self, file: OpenFile) -> Node | None:
-        """Return the node that the file's bytes belong to: its own, or that which its content was given to."""
-        node = self._tree.node(file.ino)
-        if file.saved_number is not None and (
-            node is None or node.content is None or node.content.spool != file.saved_number
-        ):
-            for other in self._tree.pending():
-                if other.content is not None and other.content.spool == file.saved_number:
-                    file.ino = other.ino
-                    return other
-        return node if node is not None and node.parent is not None else None
-
-    def _raised(self, file: OpenFile) -> Node | None:
-        """Return a new node for bytes whose file Box has taken away while they were being written."""
-        last = file.node
-        if last.parent is None or self._tree.node(last.ino) is not None:
-            return None
-        parent = self._tree.node(last.parent)
-        if parent is None or (parent.parent is None and parent.ino != ROOT_INO):
-            return None
-        if self._tree.holder(parent.ino, last.name) is not None:
-            return None
-        file.etag = None
-        return replace(last, remote=None, content=None)
-
-    def revive(self, change: Change, file: OpenFile, node: Node) -> Node:
-        """Return the node with the uploaded file's bytes as content to be sent.  With the file's lock held."""
-        assert file.spool is not None
-        number = file.spool.number
-        change.run(self._tree.records.save_spool, number, file.extents.to_text())
-        content = file.content(node, self._tree.new_edit())
-        self._saved(change, file, number)
-        return replace(node, content=content, size=file.size)
-
     def save_old(self, now_ns: int) -> None:
         """Save what long-open files hold.  Never raises; the next flush tells the writer what is wrong."""
         for file in list(self._current.values()):
             if file.unsaved and file.handles and now_ns - file.unsaved_since_ns > SAVE_AFTER_NS:
                 try:
-                    self.save(file)
+                    self.saving.save(file)
                 except FsError as error:
                     log.warning("what was written to %s cannot be recorded: %s", file.node.name, error)
         for file in self._unsaved[:]:
             with self._lock, file.lock:
                 try:
-                    self.save(file)
+                    self.saving.save(file)
                 except FsError:
                     continue
                 self._unsaved.remove(file)
@@ -442,16 +311,7 @@ class OpenFiles:
                     del self._born[next(iter(self._born))]
             file = self._current.get(node.ino)
             if file is None:
-                file = OpenFile(node, None, 0, item.etag)
-                file.spool = self._spool.file(content.spool)
-                file.saved_number = content.spool
-                file.extents = Extents.from_text(extents)
-                if content.base is not None:
-                    file_id = content.base_file or item.id
-                    file.base = Base(file_id, content.base, content.base_size, None)
-                    file.base_size = content.base_size
-                self._hold(content.spool)
-                self._current[node.ino] = file
+                file = self._current[node.ino] = file_sent(node, content, item, extents, self.spools)
             with file.lock:
                 if file.saved_number != content.spool:
                     return  # it was saved anew before we came
@@ -482,7 +342,7 @@ class OpenFiles:
                 file.adopted = True
                 if item.version_id is None or file.base_size or not file.size or file.spool is None:
                     continue
-                self._hold(file.spool.number)
+                self.spools.hold(file.spool.number)
                 source = Sending(file, 0, self.open_base, self._sent)
             try:
                 with whole(source).open() as body:
@@ -547,58 +407,7 @@ class OpenFiles:
     def open_base(self, base: Base) -> VersionReader:
         return self._reading.open(base.file_id, base.version_id, base.size, base.sha1)
 
-    def new_spool(self) -> SpoolFile:
-        spool = self._spool.new()
-        self._hold(spool.number)
-        return spool
-
-    @contextmanager
-    def editing(self, file: OpenFile) -> Iterator[None]:
-        """With the file's lock: a change of the bytes, after which a spool that was left behind is let go."""
-        with file.lock:
-            before = file.spool
-            try:
-                yield
-            finally:
-                if before is not None and file.spool is not before:
-                    # The row still names it until the next save: only then may it go.
-                    self._let_go(before.number)
-
-    def let_go(self, spool: SpoolFile) -> None:
-        """Undo `new_spool`."""
-        self._let_go(spool.number)
-
     def _drop(self, file: OpenFile) -> None:
         file.close()
         if file.spool is not None:
-            self._let_go(file.spool.number)
-
-    def _hold(self, number: int) -> None:
-        with self._uses_lock:
-            self._uses[number] = self._uses.get(number, 0) + 1
-
-    def _let_go(self, number: int) -> None:
-        with self._uses_lock:
-            left = self._uses.get(number, 0) - 1
-            if left > 0:
-                self._uses[number] = left
-                return
-            self._uses.pop(number, None)
-            doomed = number in self._doomed
-            orphan = number not in self._named
-            self._doomed.discard(number)
-        if doomed:
-            self._spool.let_go(number)
-        elif orphan:
-            self._spool.remove(number)
-
-    def _spool_free(self, number: int) -> None:
-        with self._tree.lock:
-            if self._tree.records.spool(number) is not None:
-                return  # a writer has saved it anew since
-            with self._uses_lock:
-                self._named.discard(number)
-                if number in self._uses:
-                    self._doomed.add(number)
-                    return
-        self._spool.let_go(number)
+            self.spools.let_go(file.spool.number)
