@@ -178,7 +178,10 @@ class Neighbours:
             folder = following
             beyond = self._runs.get(folder)
             if beyond is None:
-                beyond = self._runs[folder] = _Run(self._surroundings.siblings(folder), walk)
+                siblings = self._surroundings.siblings(folder)
+                if not siblings:
+                    continue  # no files, or not listed yet: then its own opens will begin a run
+                beyond = self._runs[folder] = _Run(siblings, walk)
             if not self._fetch(walk, beyond.orders[walk.order], most):
                 return
 

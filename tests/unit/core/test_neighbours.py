@@ -20,8 +20,11 @@ class Around:
         self.folders, self.files, self.size = folders, files, size
         self.fetched: list[int] = []
         self.room = True
+        self.unlisted: set[int] = set()
 
     def siblings(self, folder: Ino) -> Sequence[Sibling]:
+        if folder in self.unlisted:
+            return []
         return [
             Sibling(Ino(folder + n), f"f{n:04}", FileVersion(ItemId(str(folder + n)), VersionId("1"), self.size, None))
             for n in range(1, self.files + 1)
@@ -98,6 +101,17 @@ def test_a_walk_goes_on_in_the_next_folder_before_it_is_opened(workers: Workers)
         assert folder + 1 in around.fetched
         play(neighbours, range(folder + 1, folder + 21))
     assert len(around.fetched) == len(set(around.fetched)) == 500 - 3
+
+
+def test_a_folder_that_is_listed_only_when_the_walk_comes_to_it_is_fetched_ahead_all_the_same(workers: Workers) -> None:
+    around = Around(3, 20)
+    around.unlisted = {2000, 3000}
+    neighbours = Neighbours(around, around.prefetch, workers)
+    play(neighbours, range(1001, 1021))
+    assert max(around.fetched) == 1020
+    around.unlisted = set()
+    play(neighbours, [2001])
+    assert set(range(2002, 2020)) <= set(around.fetched)
 
 
 def test_what_is_ahead_is_bounded_and_waits_for_room(workers: Workers) -> None:
