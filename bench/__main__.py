@@ -92,7 +92,8 @@ def _tell(workload: Workload, found: Found, took_s: float, *, quick: bool) -> No
             continue
         side = results.summary(samples)
         say(
-            f"{workload.name:20} {name:7} {side['wall_s']:9.4f} s (+{side['settled_s']:.2f}) "
+            f"{workload.name:20} {name:7} {side['wall_s']:9.4f} s ({side['best_s']:.3f}-{side['worst_s']:.3f}, "
+            f"+{side['settled_s']:.2f}) "
             f"{side['calls']:5.0f}+{side['listening']:.0f} calls {side['downloads']:5.0f} dl "
             f"{side['received_mib']:7.2f} MiB {side['peak_mib']:4.0f} MiB cpu {side['cpu_s']:.2f} "
             f"server {side['server_cpu_s']:.2f}"
