@@ -80,6 +80,14 @@ def _large(local: Path, fast: bool) -> None:
     (local / "large").write_bytes(content(5 * MIB if fast else 50 * MIB, 7))
 
 
+def _middling(local: Path, fast: bool) -> None:
+    (local / "large").write_bytes(content(2 * MIB if fast else 16 * MIB, 7))
+
+
+def _very_large(local: Path, fast: bool) -> None:
+    (local / "large").write_bytes(content((20 if fast else 200) * MIB, 7))
+
+
 def _twenty(local: Path, _fast: bool) -> None:
     tree(local / "tree", 20, 1, MIB)
 
@@ -225,12 +233,12 @@ WORKLOADS = (
              budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
     Workload("parallel-cp", "writing", "20 copies of 1 MiB at once", _parallel, Start.WARM, local=_twenty, own=True,
              budget=Budget(Calls(20), Calls(20)), limits=_COPIES),
-    Workload("cp-50m", "writing", "`cp` of 50 MiB", _copy_in, Start.WARM, local=_large, own=True,
-             budget=Budget(Calls(9), Calls(1)), limits=_COPIES),
+    Workload("cp-200m", "writing", "`cp` of 200 MiB", _copy_in, Start.WARM, local=_very_large, own=True,
+             budget=Budget(Calls(27), Calls(5)), limits=_COPIES),
     Workload("cp-inside", "writing", "`cp` of 50 MiB inside the mount", _copy_inside, Start.WARM, local=_large,
              each=_put_large, own=True, budget=Budget(Calls(1), Calls(1)), limits=Limits("a copy that Box makes")),
-    Workload("random-writes", "writing", "2,000 random 4 KB writes into 50 MiB", _random_writes, Start.WARM,
-             local=_large, each=_put_large, own=True, budget=Budget(Calls(9), Calls(1)), limits=_LOCAL),
+    Workload("random-writes", "writing", "2,000 random 4 KB writes into 16 MiB", _random_writes, Start.WARM,
+             local=_middling, each=_put_large, own=True, budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
     Workload("rm-200", "writing", "`rm -r` of 200 files in 10 folders", _remove, prepare=_trees,
              each=_look_at_tree, writes=True, budget=Budget(Calls(3), Calls(3)), limits=_LOCAL),
     Workload("mv-folder", "writing", "`mv` of a folder of 200 files", _move, prepare=_trees, each=_look_at_tree,
