@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 
 from boxfs.api import errors
 from boxfs.api.cancel import Cancel, Cancelled
-from boxfs.api.http import Cost, Lost, Priority, Request, Response
+from boxfs.api.http import Cost, Lost, NotSent, Priority, Request, Response
 from boxfs.api.session import Session
 from boxfs.base.errors import BadReply, NotSupported, Unreachable
 from boxfs.base.flight import SingleFlight
@@ -150,7 +150,11 @@ class UrlDownload:
                             self._direct = False
                         continue
                     return errors.check(response, self._what)
-            response = self._get(url, start, stop, cancel, priority, at_api=False)
+            try:
+                response = self._get(url, start, stop, cancel, priority, at_api=False)
+            except NotSent:
+                self._forget(url)  # its host is down: the next try may be sent to another
+                raise
             if 400 <= response.status < 500 and response.status not in _NOT_STALE:
                 response.close()
                 self._forget(url)

@@ -1,16 +1,17 @@
 """Pace: over how many connections a file is fetched ahead, by what one of them brings.
 
-A line that gives each connection little is shared out better over many.  Where one is quick, what counts is the work of
-this machine, and threads that wait for each other make more of it: then few do, each with larger pieces.
+As many as bring ENOUGH together.  More would only make work: where one is quick, what counts is what this machine can
+do, and threads that wait for each other make it do less.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 
 FEW = 2
-SLOW, QUICK = 40e6, 100e6  # bytes a second of one connection
+ENOUGH = 250e6  # bytes a second, all together: near what one process can take in and check
 TELLING = 512 * 1024  # bytes that say something
 SAMPLES = 16  # that are counted together: single ones come in bursts
 
@@ -39,7 +40,4 @@ class Pace:
         with self._lock:
             self._samples.append((count, seconds))
             rate = sum(each[0] for each in self._samples) / max(sum(each[1] for each in self._samples), 1e-6)
-            if rate < SLOW:
-                self._connections = self._most
-            elif rate > QUICK:
-                self._connections = min(FEW, self._most)
+            self._connections = min(max(math.ceil(ENOUGH / max(rate, 1.0)), FEW), self._most)

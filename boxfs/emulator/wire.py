@@ -222,10 +222,13 @@ class _Exchange:
         if bandwidth and body:
             slice_size = max(512, bandwidth // 20)
             for start in range(0, len(body), slice_size):
-                piece = body[start : start + slice_size]
-                if not await self.pause(len(piece) / bandwidth):
+                unbound = not self.wire.settings.bandwidth  # by now
+                piece = body[start:] if unbound else body[start : start + slice_size]
+                if not unbound and not await self.pause(len(piece) / bandwidth):
                     return
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+                if unbound:
+                    break
             self.bytes_out += len(body)
             body = b""
         self.bytes_out += len(body)

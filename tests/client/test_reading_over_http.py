@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,7 @@ from boxfs.api.auth import StaticToken
 from boxfs.api.drive import BoxDrive
 from boxfs.api.http import Timeouts
 from boxfs.api.transport import RequestsTransport
-from boxfs.base.errors import Changed, FsError, RemoteError
+from boxfs.base.errors import Changed, FsError, RemoteError, Unreachable
 from boxfs.base.types import ItemId, VersionId
 from boxfs.core.reading import Reading, ReadingOptions
 from boxfs.core.source import FileVersion
@@ -152,16 +154,51 @@ def test_wrong_bytes_are_an_error_or_got_over(box: Box, mount: Callable[..., Mou
     assert mounted.read(version) == data
 
 
-def test_lasting_trouble_is_an_error_within_the_patience(box: Box, mount: Callable[..., Mounted]) -> None:
+def read_in_the_end(mounted: Mounted, version: FileVersion) -> bytes:
+    """A fetch that waits for its next attempt may have to end first."""
+    for _ in range(20):
+        with contextlib.suppress(Unreachable):
+            return mounted.read(version)
+    raise AssertionError("it does not recover")
+
+
+LASTING: dict[str, dict[str, Any]] = {
+    **{name: FAULTS[name] for name in ("500 at the API", "202 at the API", "401 at the API")},
+    **{name: FAULTS[name] for name in ("dead URL", "503 of the bytes", "416 of the bytes", "reset before")},
+    **{name: FAULTS[name] for name in ("short body at once", "stall", "stall before")},
+    "wrong bytes": {"path": "^/dl", "do": "corrupt"},
+}
+
+
+@pytest.mark.parametrize("fault", LASTING)
+def test_lasting_trouble_is_an_error_within_the_patience(box: Box, mount: Callable[..., Mounted], fault: str) -> None:
+    """rclone hangs for two minutes at lasting 500s.  Right bytes when it is over."""
     data = content(300_000)
     version = upload(box, "/file", data)
     mounted = mount(stall_s=0.5, patience_s=3.0)
     with box.knobs():
-        box.fault(path="^/dl", do="stall", times=None)
-        with pytest.raises(RemoteError):
-            mounted.read(version)
+        box.fault(**LASTING[fault], times=None)
+        with ThreadPoolExecutor(1) as pool, pytest.raises(RemoteError):
+            pool.submit(mounted.read, version).result(60)
     box.call("DELETE", "/_emulator/faults")
-    assert mounted.read(version) == data
+    assert read_in_the_end(mounted, version) == data
+
+
+def test_an_address_where_nobody_answers_is_an_error_within_the_patience(
+    box: Box, mount: Callable[..., Mounted]
+) -> None:
+    """Box redirects to a host that is down; and when it is up again, the bytes are right."""
+    data = content(300_000)
+    version = upload(box, "/file", data)
+    mounted = mount(patience_s=3.0)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        nowhere = {"Location": f"http://127.0.0.1:{deaf.getsockname()[1]}/dl/1/x"}
+        box.fault(path="/content", do="status", status=302, headers=nowhere, times=None)
+        with ThreadPoolExecutor(1) as pool, pytest.raises(RemoteError):
+            pool.submit(mounted.read, version).result(60)
+    box.call("DELETE", "/_emulator/faults")
+    assert read_in_the_end(mounted, version) == data
 
 
 def test_a_url_that_died_is_asked_for_again(box: Box, mount: Callable[..., Mounted]) -> None:

@@ -72,6 +72,29 @@ def test_many_readers_of_many_files_get_their_own(box: Box, mounted: Mounted) ->
         assert data == contents[n % 8]
 
 
+def test_a_stat_and_a_small_read_do_not_wait_for_eight_large_reads(box: Box, mounted: Mounted) -> None:
+    """Eight files over lines so slow that they take a minute: what is small comes before any of them ends."""
+    large = {f"large{n}": content(8 * MIB + n, n) for n in range(8)}
+    for name, data in large.items():
+        box.upload(f"/{name}", data)
+    for n in range(5):
+        box.upload(f"/small{n}", content(5000, 90 + n))
+    eventually(lambda: len(os.listdir(mounted.path)) == 13, "the files are listed")
+    box.settings(bandwidth=64 * 1024)
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit((mounted.path / name).read_bytes) for name in large]
+        try:
+            eventually(lambda: box.calls().get(API_CALL, 0) >= 8, "all eight are under way")
+            for n in range(5):
+                assert os.stat(mounted.path / f"small{n}").st_size == 5000
+                assert (mounted.path / f"small{n}").read_bytes() == content(5000, 90 + n)
+            assert not any(each.done() for each in running)
+        finally:
+            box.settings(bandwidth=0)
+        for each, data in zip(running, large.values(), strict=True):
+            assert each.result(120) == data
+
+
 def test_random_places_are_right_and_cheap(box: Box, mounted: Mounted) -> None:
     data = content(32 * MIB)
     box.upload("/large", data)
