@@ -42,6 +42,7 @@ def _run(place: Path, words: Sequence[str]) -> int:
     script = f"ip link set lo up && mount --make-rprivate / && mount --bind '{place}/hosts' /etc/hosts && exec \"$@\""
     env = {name: value for name, value in os.environ.items() if name.lower() not in _PROXIES} | {_MARK: str(place)}
     command = [
+        *("setpriv", "--pdeathsig", "KILL"),  # a bench that is killed takes its island with it
         *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"),
         *("sh", "-c", script, "sh", sys.executable, "-m", "bench", *words),
     ]
