@@ -20,7 +20,7 @@ LONGEST_S = 900.0
 """A command that takes longer has hung: the row fails, and the run goes on."""
 
 FEW = 3
-"""Rounds where one run of both takes more than twenty seconds."""
+"""Rounds where one run of both takes more than ten seconds, its preparation included."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ Run = Callable[[Place], Any]
 class Limits:
     """What the time of a row cannot go below, as far as it can be told before a run; `bench/limits.py` adds the rest.
 
-    waves: answers of Box that must come one after the other, as many at once as boxfs asks (16 listings, 32 files).
+    waves: answers of Box that must come one after the other, as many at once as boxfs asks (24 listings, 32 files).
     connections: at once, where each has a limit of its own.  words: what to know of the row besides.
     disk: the program is run on a local disk as well, which says what it and the kernel need.
     """

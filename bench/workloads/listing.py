@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from bench.budget import Budget, Calls
 from bench.measure import eventually
-from bench.workload import Limits, Place, Start, Workload
+from bench.workload import FEW, Limits, Place, Start, Workload
 from bench.workloads.data import fill, spread
 from tests.support.box import Box
 
 STATS = 100_000
-EDITS = 3  # rclone asks once a minute
+EDITS = 2  # rclone asks once a minute
 
 
 HELD_BY_TWIN = "tests/bench/test_budgets.py::test_a_row_keeps_to_its_budget"
@@ -75,7 +75,7 @@ _HELD = "tests/mount/test_read_budgets.py::"
 WORKLOADS = (
     Workload("lslr-cold-50ms", "metadata", "`ls -lR` of 100 folders x 50 files, cold, 50 ms", ls, goal=6,
              account="5000", prepare=_HUNDRED, latency_s=0.05, budget=Budget(Calls(102), Calls(12)),
-             limits=Limits("a folder is known only when its parent's listing is here; then sixteen at once", waves=9)),
+             limits=Limits("a folder is known only when its parent's listing is here; then 24 at once", waves=7)),
     Workload("lslr-cold", "metadata", "`ls -lR` of 100 folders x 50 files, cold, 0 ms",
              ls, account="5000", prepare=_HUNDRED, home="listed",
              budget=Budget(Calls(102), Calls(12)), held_by=HELD_BY_TWIN + "[lslr-cold-50ms]",
@@ -104,9 +104,9 @@ WORKLOADS = (
              held_by=HELD_BY_TWIN + "[ls-12000]",
              limits=Limits("the first page tells how many there are, then the others at once", waves=4)),
     Workload("ls-50000", "metadata", "`ls -l` of 50,000 files, cold, 0 ms", ls,
-             prepare=spread_of((1, 50_000), (1, 2_000)), budget=Budget(Calls(52), Calls(4)),
+             rounds=FEW, prepare=spread_of((1, 50_000), (1, 2_000)), budget=Budget(Calls(52), Calls(4)),
              limits=Limits("JSON of 50 pages")),
-    Workload("edit-seen", "metadata", "an edit by someone else is seen (3 of them)", _edited_is_seen, Start.WARM,
+    Workload("edit-seen", "metadata", "an edit by someone else is seen (2 of them)", _edited_is_seen, Start.WARM,
              prepare=lambda box, _fast: fill(box, 5, 0, 300), warm=ls, rounds=1,
              budget=Budget(Calls(2 * EDITS, 2 * EDITS), Calls(2, 2)),
              held_by=_HELD + "test_a_change_made_elsewhere_costs_two_calls_however_large_the_folder",

@@ -172,7 +172,7 @@ _STREAMS = ("--vfs-read-chunk-streams", "8", "--vfs-read-chunk-size", "8M")
 
 WORKLOADS = (
     Workload("cat-200", "reading", "`cat` of 200 files of 10 KB, cold, 50 ms", _cat, prepare=_small(200, 0), goal=8,
-             latency_s=0.05, budget=Budget(Calls(202, 200, 3), Calls(22, 20)),
+             latency_s=0.05, rounds=FEW, budget=Budget(Calls(202, 200, 3), Calls(22, 20)),
              limits=Limits("two requests a file (Box gives a URL, then the bytes), 32 files at once", waves=16)),
     Workload("grep-500", "reading", "`grep -r` over 500 files of 10 KB in 25 folders, cold, 50 ms", _grep, goal=8,
              prepare=_small(500, 25), latency_s=0.05, budget=Budget(Calls(527, 500, 7), Calls(57, 50)),
@@ -201,11 +201,11 @@ WORKLOADS = (
              prepare=_small(20, 0, 8_000_000), latency_s=0.05, budget=Budget(Calls(22, 20, 24), Calls(4, 2, 2.4)),
              limits=Limits("two listings, then two requests a file, all at once", waves=4)),
     Workload("eight-readers", "reading", "8 files of 8 MiB by 8 readers at once, cold, 2 MiB/s a connection", _eight,
-             account="eight", prepare=_eight_large, bandwidth=2 * MIB,
+             account="eight", prepare=_eight_large, bandwidth=2 * MIB, rounds=FEW,
              budget=Budget(Calls(10, 80, 66), Calls(10, 16, 9)),
              limits=Limits("sixteen connections at once", connections=16)),
     Workload("eight-meanwhile", "reading", "a `stat` and the read of a small file meanwhile (mean of 10)",
-             _eight_meanwhile, account="eight", prepare=_eight_large, bandwidth=2 * MIB,
+             _eight_meanwhile, account="eight", prepare=_eight_large, bandwidth=2 * MIB, rounds=FEW,
              budget=Budget(Calls(21, 90, 66), Calls(21, 26, 9)),
              limits=Limits("two requests, before what is read ahead")),
     Workload("random-1", "reading", "4,000 random 4 KB reads, 1 job, from the daemon's cache", _random_1, Start.AGAIN,
