@@ -139,6 +139,7 @@ class Pushing:
         self._hurries: dict[int, frozenset[Ino] | None] = {}  # who waits at a barrier, for what; None: for all
         self._next_hurry = 0
         self._urgent = False
+        self._resting = False  # the planner waits between two plans
         self._ended = 0  # calls that ended, for those who wait
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="boxfs-planner", daemon=True)
@@ -171,7 +172,8 @@ class Pushing:
         """There may be something new to send."""
         with self._wake:
             self._woken = True
-            self._wake.notify_all()
+            if not self._resting:  # else it will look anyway: to be woken at every change is what costs
+                self._wake.notify_all()
 
     def hurry(self, scope: frozenset[Ino] | None) -> int:
         """No settle window for these from now on (None: for all); returns a ticket for `no_hurry`."""
@@ -233,11 +235,12 @@ class Pushing:
 
     def _rest(self, until: float, ended: int) -> None:
         """A plan is costly: not one at every change, but when who makes the calls has none left."""
+        self._resting = True
         while not self._stopping and not self._urgent and (left := until - time.monotonic()) > 0:
             if self._ended != ended and not self._uploads.backlog() and not self._quick.backlog():
                 break
             self._wake.wait(left)
-        self._urgent = False
+        self._urgent = self._resting = False
 
     def _hand_out(self) -> float:
         """Plan, and give the calls to the lanes; return how long to sleep, seconds."""

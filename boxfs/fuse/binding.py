@@ -68,6 +68,7 @@ class Binding:
             "getattr": self._make_getattr(),
             "read": self._make_read(),
             "write": self._make_write(),
+            "getxattr": self._make_getxattr(),
         }
         for name, arguments in ARGUMENTS.items():
             if arguments is None or (name in XATTR_REQUESTS and not self._options.xattr):
@@ -124,7 +125,7 @@ class Binding:
         if conn.proto_minor < _EPOCH_MINOR or not self._options.epoch:
             self._requests.seen_names = SeenNames()
 
-    # The hot four: no reply object, no second function
+    # The hot ones: no reply object, no second function
     def _make_lookup(self) -> Callable[..., None]:
         lookup, pack, reply = self._operations.lookup, self._requests.pack_entry, self._library.reply_entry
         reply_err = self._library.reply_err
@@ -208,5 +209,17 @@ class Binding:
                 self._fail(req, "write", ino, error)
             else:
                 reply(req, count)
+
+        return callback
+
+    def _make_getxattr(self) -> Callable[..., None]:
+        """The kernel asks for security.capability at the first write to each file."""
+        reply_err, work = self._library.reply_err, self._guarded("getxattr", self._requests.getxattr)
+
+        def callback(req: int, ino: int, name: bytes, size: int) -> None:
+            if name.startswith(b"security."):
+                reply_err(req, errno.EOPNOTSUPP)
+            else:
+                work(req, ino, name, size)
 
         return callback
