@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import socket
 import stat
@@ -200,3 +201,19 @@ def test_many_processes_append_to_one_file_and_no_line_is_lost(mounted: Mounted,
     assert sorted(lines) == sorted(f"{n} {i}" for n in range(4) for i in range(100))
     mounted.sync()
     assert box.read("/log") == path.read_bytes()
+
+
+@pytest.mark.parametrize("flag", [os.O_DIRECT, os.O_SYNC], ids=["direct", "sync"])
+def test_direct_and_synchronous_writes_are_there(mounted: Mounted, box: Box, flag: int) -> None:
+    page = mmap.mmap(-1, 8192)  # O_DIRECT wants memory that begins with a page
+    page.write(bytes(range(256)) * 32)
+    file = os.open(mounted.path / "f", os.O_RDWR | os.O_CREAT | flag)
+    try:
+        assert os.pwritev(file, [page], 0) == os.pwritev(file, [page], 8192) == 8192
+        again = mmap.mmap(-1, 8192)
+        assert os.preadv(file, [again], 8192) == 8192
+        assert again[:] == page[:]
+    finally:
+        os.close(file)
+    mounted.sync()
+    assert box.read("/f") == 2 * page[:]
