@@ -119,6 +119,7 @@ def left_behind(names: Iterable[str] = ("boxfs-",)) -> list[str]:
 def leave(code: int) -> None:
     """End the process now, whatever still runs."""
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

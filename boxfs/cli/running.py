@@ -51,6 +51,9 @@ class Drive(Protocol):
     def detach(self) -> None:
         """Unmount lazily from any thread: no new opens; `serve` returns when the last open file is closed."""
 
+    def unmounted(self) -> None:
+        """The mount is off its place, and nobody here uses it: `serve` is to return soon."""
+
     def status(self) -> dict[str, Any]:
         """What `boxfs status --json` shows; `pending` has items, bytes, failed."""
 
@@ -274,7 +277,8 @@ class MountProcess:
         if refused is not None:
             self._drained = False
             raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
-        self._ending.phase("the last requests")
+        self._ending.phase("the last requests", GRACE_S)
+        self._drive.unmounted()
         return {"pending": left}
 
 

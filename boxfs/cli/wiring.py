@@ -55,6 +55,8 @@ _START_TIMEOUTS = Timeouts(connect_s=5, read_s=15)
 _START_BACKOFF = Backoff(attempts=2)
 # How long an end waits: for calls under way to be answered, and once they are cut off for their threads.
 _STOP_QUICKLY_S, _STOP_TIMEOUT_S = 2.0, 5.0
+# How long copies of a mount that was unmounted live on, where files are open in them or not.
+_IN_USE_S, _IDLE_S = 10.0, 1.0
 
 
 def core_options(options: Options) -> CoreOptions:
@@ -118,7 +120,7 @@ class MountedDrive:
         self.box = BoxDrive(auth, api_url=api_url, upload_url=upload_url, transport=self.counter)
         opened.callback(self.box.close)
         self.records = Records(cache_dir / "state")
-        opened.callback(self.records.close)
+        opened.callback(self._close_state)
         self.blocks = Blocks(cache_dir / "blocks", options.cache_size)
         opened.callback(self.blocks.close)
         self.reading = Reading(
@@ -126,7 +128,6 @@ class MountedDrive:
         )
         opened.callback(self.reading.close)
         self.tree = Tree(self.records, core_options(options), root_folder=self._known.root)
-        opened.callback(self.tree.close)  # with its lock: not under a change that a thread left behind is making
         lists = LaterLists()
         spool = Spool(cache_dir / "spool")
         spool.make_room = self.tree.make_room = self.blocks.shrink
@@ -194,6 +195,10 @@ class MountedDrive:
         if self._session is not None:
             self._session.detach()
 
+    def unmounted(self) -> None:
+        if self._session is not None:
+            self._session.unmounted(_IN_USE_S if self.files.is_in_use() else _IDLE_S)
+
     def status(self) -> dict[str, Any]:
         found = self.sync.status()
         state = "online" if found.online else "offline"
@@ -254,6 +259,11 @@ class MountedDrive:
         self.tree.options = replace(self.tree.options, fsync=wanted.fsync, sync_on_close=wanted.sync_on_close)
         if not self.sync.gateway.state.online:
             self.sync.gateway.retry()  # a new token, perhaps: do not wait for the next attempt's time
+
+    def _close_state(self) -> None:
+        """With the tree's lock, where there is a tree: not under a change that a thread left behind is making."""
+        tree: Tree | None = getattr(self, "tree", None)
+        (tree or self.records).close()
 
     def close(self) -> None:
         """The order: no new work, then what runs ends, then what it stood on is closed.

@@ -85,6 +85,10 @@ class FileSystem(Xattrs):
         self.files.drop_retired(1 << 63)
         self._guarded(self._spool.clear_out)
 
+    def is_in_use(self) -> bool:
+        """Tell whether a program has a file or folder open."""
+        return bool(self._handles)
+
     def set_watcher(self, watcher: Watcher) -> None:
         self.tree.watcher = Watchers(*self.listeners, watcher)
 

@@ -141,6 +141,16 @@ class Session:
         self._news.set()
         threading.Thread(target=self._detach, name="boxfs-detach", daemon=True).start()
 
+    def unmounted(self, grace_s: float) -> None:
+        """The mount was taken off its place.  Who has it elsewhere all the same (a container or any process with
+        mounts of its own got a copy when it began) has `grace_s` to let go of it; then the connection is cut.
+        """
+        if not self._detached.is_set():
+            self._grace_s = grace_s
+            self._detached.set()
+            self._stopping_since = time.monotonic()
+            self._news.set()
+
     def _detach(self) -> None:
         try:
             mountpoint.detach(self.mountpoint)
@@ -189,7 +199,8 @@ class Session:
         crew.join()
 
     def _cut(self, crew: Crew) -> None:
-        log.warning("files are still open in %s after %.0f s: cutting them off", self.mountpoint, self._grace_s)
+        what = "something still holds %s after %.0f s (files that are still open, or a copy of the mount): cut off"
+        log.warning(what, self.mountpoint, self._grace_s)
         if self._device is None or not mountpoint.abort(self._device):
             log.warning("the connection to the kernel cannot be cut; open files end with this process")
             return

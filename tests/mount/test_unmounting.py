@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,22 @@ def test_a_mount_ends_whatever_is_under_way(way: Way, server: EmulatorProcess, t
         assert box.read("/a") == b"kept"
     finally:
         box.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="makes a mount namespace")
+def test_a_copy_of_the_mount_elsewhere_does_not_hold_the_end_up(mounted: Mounted, box: Box) -> None:
+    """A container, `unshare -m`, `ip netns exec`: whoever gets mounts of his own has a copy of ours with them."""
+    (mounted.path / "a").write_text("saved")
+    words = ["unshare", "-m", "--propagation", "private", "sh", "-c", "echo ready; exec sleep 3600"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"ready\n"
+            done = mounted.unmount()
+            assert (done.returncode, box.read("/a")) == (0, b"saved"), done.stderr + mounted.log
+            assert "copy of the mount" in mounted.log
+        finally:
+            other.kill()
 
 
 @pytest.mark.parametrize("run", range(RUNS))
