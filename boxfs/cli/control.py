@@ -45,6 +45,7 @@ class ControlServer:
         self._open: set[socket.socket] = set()  # guarded by _lock
         self._lock = threading.Lock()
         self._accepter: threading.Thread | None = None
+        self._closing = False
 
     def start(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -57,7 +58,11 @@ class ControlServer:
         self._accepter.start()
 
     def close(self, patience_s: float = 5.0) -> None:
-        """Stop listening; commands under way get `patience_s` seconds to say their last line."""
+        """Stop listening; commands under way get `patience_s` seconds to say their last line.
+
+        Those that tell how far they are hear of it there (HungUp).
+        """
+        self._closing = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -102,6 +107,8 @@ class ControlServer:
 
     def _answer(self, connection: socket.socket, line: bytes) -> None:
         def say(kind: str, value: Any) -> None:
+            if self._closing and kind == "progress":
+                raise HungUp
             try:
                 connection.sendall(json.dumps({kind: value}).encode() + b"\n")
             except OSError:

@@ -95,3 +95,34 @@ def test_a_command_under_way_says_its_last_line_before_the_server_closes(tmp_pat
 def test_nobody_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(NotRunning):
         call(tmp_path / "none", "status")
+
+
+def test_a_command_that_goes_on_telling_ends_with_the_mount(tmp_path: Path) -> None:
+    told, ended = threading.Event(), threading.Event()
+
+    def goes_on(_args: Mapping[str, Any], progress: Progress) -> Any:
+        try:
+            while True:
+                progress("still at it")
+                told.set()
+                ended.wait(0.01)
+        finally:
+            ended.set()
+
+    server = ControlServer(tmp_path / "s", {"pin": goes_on})
+    server.start()
+    heard: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            call(tmp_path / "s", "pin")
+        except NotRunning as error:
+            heard.append(error)
+
+    asker = threading.Thread(target=ask, daemon=True)
+    asker.start()
+    assert told.wait(60)
+    server.close(patience_s=60)
+    assert ended.wait(60)
+    asker.join(60)
+    assert [str(error) for error in heard] == ["the mount ended before it answered"]
