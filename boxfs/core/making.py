@@ -230,7 +230,8 @@ class Making:
                     return
                 change.put(replace(now, complete=True, stale="Box has more in it than we knew"))
             self._incoming.list_folder(node.ino)
-            if self._still(call) is not None:
+            more = {below.ino for below in self._tree.pending_below(call.item_id)} - set(call.covers)
+            if self._still(call) is not None and not more:
                 raise Denied("Box has something in the folder that it does not show to us") from None
             return
         except NotFound:

@@ -12,7 +12,7 @@ All methods are called with the tree's lock held.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -48,13 +48,16 @@ class Memory:
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     # Calls of ours
-    def claim(self, items: Mapping[Ino, Key | None], name: Name | None = None) -> bool:
+    def claim(self, items: Mapping[Ino, Key | None], name: Name | None = None, going: Collection[ItemId] = ()) -> bool:
         """Mark inodes, and the items that they stand for, as busy; False where one is already.
 
         An item's identity may go from one inode to another while a call for it is under way.
         name: what the call gives to its item at Box; nobody else may be sent there until the answer is in.
+        going: folders that it removes; what is just being put into one is waited for, as it goes along then.
         """
         if not self.busy.isdisjoint(items) or any(key in self._busy_items for key in items.values()):
+            return False
+        if any(folder_id in going for folder_id, _ in self._busy_names):
             return False
         if name is not None:
             if name in self._busy_names:

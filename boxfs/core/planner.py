@@ -136,7 +136,11 @@ class _Planner:
     def _block_bases(self) -> None:
         """What goes is waited for by what rests on a version of it: a copy, a backup, not sent yet."""
         nodes = self._look.nodes
-        going = {node.remote.id: ino for ino in self._deleted if (node := nodes[ino]).remote is not None}
+        going = {
+            node.remote.id: ino  # of files: a folder may have the same number
+            for ino in self._deleted
+            if (node := nodes[ino]).remote is not None and not node.is_folder
+        }
         for ino in self._look.wanted:
             content = nodes[ino].content
             gone = going.get(content.base_file) if content is not None and content.base_file is not None else None

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from boxfs.base.errors import FsError, InDoubt, QuotaExceeded
-from boxfs.base.types import Ino
+from boxfs.base.types import Ino, Kind
 from boxfs.core import backoff
 from boxfs.core.bodies import Contents, GivenUp
 from boxfs.core.calls import Call, Delete, MakeFolder, Update, Upload, UploadVersion
@@ -57,7 +57,8 @@ class Sending:
         with self._tree.lock:
             nodes = {ino: self._tree.node(ino) for ino in self.inos(call)}
             items = {ino: node.remote.key if node and node.remote else None for ino, node in nodes.items()}
-            return self._incoming.memory.claim(items, self._name_at_box(call, nodes[call.ino]))
+            going = [key[1] for key in items.values() if isinstance(call, Delete) and key and key[0] is Kind.FOLDER]
+            return self._incoming.memory.claim(items, self._name_at_box(call, nodes[call.ino]), going)
 
     def _name_at_box(self, call: Call, node: Node | None) -> Name | None:
         """Return the name that the call gives."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from boxfs.base.types import ROOT_INO
 from tests.support.drive import Drive
 
 RUNS = int(os.environ.get("BOXFS_RUNS", "20"))
@@ -33,6 +34,8 @@ class Program(threading.Thread):
         self.number = number
         self.dice = random.Random(seed * 10 + number)
         self.files: dict[str, bytes] = {}
+        self.sub = ""  # name of a folder in the folder, "" where there is none
+        self.inside: dict[str, bytes] = {}
         self.trace: list[str] = []
         self.error: BaseException | None = None
 
@@ -51,6 +54,9 @@ class Program(threading.Thread):
         steps: list[Step] = [self.write, self.write, self.replace, self.save, self.shared, self.list]
         if name in files:
             steps += [self.unlink, self.rename, self.read, self.truncate, self.append]
+            if self.sub:
+                steps.append(self.into)
+        steps += [self.turn, self.out, self.tidy]
         what = self.dice.choice(steps)
         self.trace.append(f"{getattr(what, '__name__', what)} {name} {other} {data[:1]!r}*{len(data)}")
         what(path, name, other, data)
@@ -95,11 +101,37 @@ class Program(threading.Thread):
             self.drive.unlink(backup)
         self.files[name] = data
 
+    def turn(self, _path: str, _name: str, _other: str, _data: bytes) -> None:
+        """A folder is made, or goes to another name with all that is in it."""
+        new = self.dice.choice("XYZ")
+        if not self.sub:
+            self.drive.mkdir(f"{self.folder}/{new}")
+        elif new != self.sub:
+            self.drive.rename(f"{self.folder}/{self.sub}", f"{self.folder}/{new}")
+        self.sub = new
+
+    def into(self, path: str, name: str, _other: str, _data: bytes) -> None:
+        self.drive.rename(path, f"{self.folder}/{self.sub}/{name}")
+        self.inside[name] = self.files.pop(name)
+
+    def out(self, path: str, name: str, other: str, _data: bytes) -> None:
+        if name in self.inside:
+            self.drive.rename(f"{self.folder}/{self.sub}/{name}", f"{self.folder}/{other}")
+            self.files[other] = self.inside.pop(name)
+
+    def tidy(self, _path: str, _name: str, _other: str, _data: bytes) -> None:
+        """As rm -r."""
+        if self.sub and self.dice.random() < 0.3:
+            for name in self.inside:
+                self.drive.unlink(f"{self.folder}/{self.sub}/{name}")
+            self.drive.rmdir(f"{self.folder}/{self.sub}")
+            self.sub, self.inside = "", {}
+
     def read(self, path: str, name: str, _other: str, _data: bytes) -> None:
         assert self.drive.read(path) == self.files[name]
 
     def list(self, _path: str, _name: str, _other: str, _data: bytes) -> None:
-        assert self.drive.ls(self.folder) == sorted(self.files)
+        assert self.drive.ls(self.folder) == sorted([*self.files, *([self.sub] if self.sub else [])])
 
     def shared(self, _path: str, _name: str, _other: str, _data: bytes) -> None:
         mine = bytes([48 + self.number]) * 10
@@ -138,12 +170,15 @@ def play(drive: Drive, seed: int) -> None:
     for program in programs:
         expected[program.folder] = None
         expected.update({f"{program.folder}/{name}": data for name, data in program.files.items()})
+        if program.sub:
+            expected[f"{program.folder}/{program.sub}"] = None
+            expected.update({f"{program.folder}/{program.sub}/{name}": data for name, data in program.inside.items()})
     same("Box", drive.remote.box.tree(), expected, programs)
     here: dict[str, bytes | None] = {}
-    for name in drive.ls():
-        here[name] = None if name != "shared" else drive.read(name)
-        for below in drive.ls(name) if name != "shared" else ():
-            here[f"{name}/{below}"] = drive.read(f"{name}/{below}")
+    for node in drive.tree.descendants(ROOT_INO):
+        path = drive.tree.path(node.ino)
+        assert path is not None
+        here[path] = None if node.is_folder else drive.read(path)
     same("the mount", here, expected, programs)
 
 

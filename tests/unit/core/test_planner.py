@@ -306,3 +306,23 @@ def scramble(world: World, dice: random.Random) -> None:
                 world.move(each, None)
         elif what == "move" and not within(parent, ino) and taken.get(fold(name), ino) == ino:
             world.move(ino, parent, name)
+
+
+def test_what_a_backup_rests_on_stays_until_that_is_sent_whatever_folder_has_the_same_number() -> None:
+    world = World()
+    world.add(ROOT_INO, "first")
+    above = world.folder(ROOT_INO, "above")
+    original = world.add(above, "f")
+    other = world.folder(ROOT_INO, "other")
+    remote, twin = world.nodes[original].remote, world.nodes[other].remote
+    assert remote is not None
+    assert twin is not None
+    assert twin.id == remote.id
+    backup = world.add(ROOT_INO, "f~", at_box=False)
+    content = Content(1, 1, base=remote.version_id, base_file=remote.id)
+    world.nodes[backup] = replace(world.nodes[backup], content=content)
+    for ino in (original, above, other):
+        world.move(ino, None)
+    world.settle()
+    calls = plan(world.outlook()).calls
+    assert {(type(call), call.ino) for call in calls} == {(Upload, backup), (Delete, other)}
