@@ -59,8 +59,9 @@ class BoxDrive:
     def list_folder(self, folder_id: ItemId, *, background: bool = False) -> list[Item]:
         priority = Priority.BACKGROUND if background else Priority.FOREGROUND
         path = f"/folders/{folder_id}/items"
-        found = listing.whole_folder(self.session, path, fields=LIST_FIELDS, priority=priority)
-        return wire.items(found, metadata_asked=True, listed_in=folder_id)
+        make = wire.listed(folder_id)
+        found = listing.whole_folder(self.session, path, make, fields=LIST_FIELDS, priority=priority)
+        return [item for item in found if item is not None]
 
     def download(self, file_id: ItemId, version_id: VersionId | None) -> UrlDownload:
         return UrlDownload(self.session, f"/files/{file_id}/content", version_id=version_id)

@@ -7,7 +7,8 @@ absent, or of another type than documented (box-api.md sections 5, 9, 19, 20).  
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
@@ -46,7 +47,8 @@ LIST_FIELDS = ",".join(
     if name not in ("parent", "item_status", "trashed_at", "created_at", "content_created_at")
 )
 
-_NO_PROPERTIES: Mapping[str, str] = MappingProxyType({})
+# Of what most items have none of, one for all.
+_NOTHING: Json = MappingProxyType({})
 _HALF = re.compile("[\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -59,7 +61,7 @@ _LAST_S = 253402300799  # 9999-12-31T23:59:59Z
 def obj(value: Any) -> Json:
     """Return the value if it is an object, else an empty one."""
     # A plain dict, which JSON gives, is told from others ten times as quickly as any mapping.
-    return value if type(value) is dict or isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else _NOTHING
 
 
 def array(value: Any) -> list[Json]:
@@ -196,14 +198,12 @@ def item(reply: Json, *, metadata_asked: bool = False) -> Item:
     return found
 
 
-def items(replies: Iterable[Json], *, metadata_asked: bool = False, listed_in: ItemId | None = None) -> list[Item]:
-    """Return the items among the entries; what is no file, folder or web link is left out.
+def listed(folder_id: ItemId) -> Callable[[Json], Item | None]:
+    """Return what makes items of the entries of a folder's listing; None of what is no file, folder or web link.
 
-    listed_in: the folder whose listing this is.  Where an entry is, that says better than the entry: Box may name no
-    parent of what is shared with us.
+    Where an entry is, the listing says better than the entry: Box may name no parent of what is shared with us.
     """
-    found = (_item(reply, metadata_asked, listed_in) for reply in replies)
-    return [each for each in found if each is not None]
+    return lambda reply: _item(reply, True, folder_id)
 
 
 def _item(reply: Json, metadata_asked: bool, listed_in: ItemId | None) -> Item | None:
@@ -220,6 +220,7 @@ def _item(reply: Json, metadata_asked: bool, listed_in: ItemId | None) -> Item |
     created, modified = get("created_at"), get("modified_at")
     content_created, content_modified = get("content_created_at"), get("content_modified_at")
     description, shared_link, lock, tags = get("description"), get("shared_link"), get("lock"), get("tags")
+    who = text(owner("login")) or text(owner("name")) or text(owner("id"))
     etag, version_id, sha1 = text(get("etag")), text(version("id")), text(get("sha1")) or text(version("sha1"))
     return Item(
         what,
@@ -241,11 +242,11 @@ def _item(reply: Json, metadata_asked: bool, listed_in: ItemId | None) -> Item |
         flag(rights("can_upload")),
         flag(rights("can_rename")),
         flag(rights("can_delete")),
-        properties(instance) if instance else _NO_PROPERTIES if metadata_asked else None,
+        properties(instance) if instance else _NOTHING if metadata_asked else None,
         whole_text(description) if isinstance(description, str) else None,
         (text(obj(shared_link).get("url")) or "") if shared_link or "shared_link" in reply else None,
         obj(lock) if lock or "lock" in reply else None,
-        text(owner("login")) or text(owner("name")) or text(owner("id")),
+        sys.intern(who) if who is not None else None,
         tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else None,
     )
 

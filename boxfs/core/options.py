@@ -17,6 +17,7 @@ class CoreOptions:
     settle_s: how long a file rests before it is sent.  fsync: "local", or "box" (fsync waits for the upload).
     sync_on_close: close waits for the upload and returns its error.
     host: names this machine in conflict copies.  boxlock: hold Box's lock while a file is open for writing.
+    cached_nodes, cached_names: how much of the tree is held in memory: about 1.5 KB a node, 0.2 KB a name.
     young_s: how long after its upload a file may still hand its content to a name that it replaces.
     """
 
@@ -34,7 +35,7 @@ class CoreOptions:
     boxlock: bool = False
     young_s: float = 120.0
     cached_nodes: int = 50_000
-    cached_names: int = 400_000
+    cached_names: int = 150_000
 
     @property
     def stores_attributes(self) -> bool:

@@ -42,10 +42,8 @@ class Folders(Items[Folder]):
 
     def list(self, folder_id: str, *, fields: Fields = ENTRY_FIELDS) -> list[Item]:
         """Return all entries at once: pages in parallel, listed again where the folder changed meanwhile."""
-        found = listing.whole_folder(
-            self._session, f"/folders/{folder_id}/items", fields=written_fields(fields) or ENTRY_FIELDS
-        )
-        return [self._build(each, Item) for each in found]
+        path, names = f"/folders/{folder_id}/items", written_fields(fields) or ENTRY_FIELDS
+        return listing.whole_folder(self._session, path, lambda entry: self._build(entry, Item), fields=names)
 
 
 class WebLinks(Items[WebLink]):
