@@ -144,10 +144,11 @@ class Tree:
         with self.lock:
             inos = self._listing(parent).inos()
             nodes = self._nodes
-            missing = sum(ino not in nodes for ino in inos)
-            if missing > 8:
+            missing = [ino for ino in inos if ino not in nodes]
+            if len(missing) > 8:
                 self._flush()
-                for row in self.records.children(parent):
+                few = len(missing) < len(inos) // 2
+                for row in self.records.nodes(missing) if few else self.records.children(parent):
                     if Ino(row[0]) not in nodes:
                         self._remember(from_row(row), evict=False)
             out = [node for ino in inos if (node := self._load(ino)) is not None]

@@ -206,6 +206,11 @@ class Records:
         row: NodeRow | None = self._one(f"SELECT {_COLUMNS} FROM nodes WHERE ino = ?", ino)
         return row
 
+    def nodes(self, inos: Sequence[int]) -> list[NodeRow]:
+        """Return the rows of those of the inodes that have one."""
+        sql = f"SELECT {_COLUMNS} FROM nodes WHERE ino IN"
+        return [row for part in _parts(inos) for row in self._in(sql, part)]
+
     def by_item(self, kind: str, item_id: str) -> NodeRow | None:
         row: NodeRow | None = self._one(f"SELECT {_COLUMNS} FROM nodes WHERE kind = ? AND item_id = ?", kind, item_id)
         return row

@@ -132,3 +132,19 @@ def test_a_full_disk_says_so_and_nothing_is_half_done(tree: Tree, monkeypatch: p
     with monkeypatch.context() as patched:  # the second attempt, after room was made, has it
         patched.setattr(tree.records, "add_told", full)
         assert len(listed(tree, *(file(number, f"f{number}") for number in range(1, 30)))) == 29
+
+
+def test_a_folder_larger_than_what_is_held_in_memory_is_listed_whole(tmp_path: Path) -> None:
+    tree = Tree(Records(tmp_path / "state"), CoreOptions(cached_nodes=50, cached_names=20))
+    try:
+        with tree.change() as change:
+            folder = Item(Kind.FOLDER, FOLDER, "folder", ROOT_FOLDER)
+            change.put(fresh(inodes.of_item(Kind.FOLDER, FOLDER), ROOT_INO, folder, tree.options))
+        names = {f"f{number}" for number in range(1, 200)}
+        for count in (200, 60, 52):  # most of it is not in memory, some of it, hardly anything of it
+            found = listed(tree, *(file(number, f"f{number}") for number in range(1, count)))
+            assert set(found) == {name for name in names if int(name[1:]) < count}
+            again = tree.children(folder_of(tree).ino)
+            assert {node.name for node in again} == set(found)
+    finally:
+        tree.close()
