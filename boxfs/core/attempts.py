@@ -11,8 +11,9 @@ import json
 from dataclasses import asdict, dataclass
 
 from boxfs.base.types import Ino, Part, UploadSession
+from boxfs.core.change import Change
 from boxfs.core.node import Node
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from dataclasses import replace
 from boxfs.base.errors import Busy, Denied, FsError, InDoubt, NameTaken, NotFound
 from boxfs.base.types import Item, ItemId, Kind
 from boxfs.core import attempts
+from boxfs.core.change import Change
 from boxfs.core.conflict_names import conflict_name
 from boxfs.core.incoming import Incoming
 from boxfs.core.names import fold
@@ -26,7 +27,7 @@ from boxfs.core.node import Node
 from boxfs.core.planner import temporary_name
 from boxfs.core.remote import Remote
 from boxfs.core.shown import shown_name
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 from boxfs.core.uploading import Prepared
 from boxfs.core.wanted import box_name
 

@@ -6,9 +6,9 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from boxfs.base.types import ROOT_INO, Ino, Item, Kind
+from boxfs.core.change import Change
 from boxfs.core.memory import Key, Memory
 from boxfs.core.node import Node
-from boxfs.core.tree import Change
 
 Steps = Generator[Node, bool, bool]
 

@@ -15,13 +15,14 @@ from typing import Protocol
 from boxfs.base.errors import Denied, Locked, NotADirectory, NotFound, ReadOnly, RemoteError, Unreachable
 from boxfs.base.types import Attr, Ino, Item, Kind
 from boxfs.core import attributes, boxlock
+from boxfs.core.change import Change
 from boxfs.core.foresight import Foresight
 from boxfs.core.identity import Identities
 from boxfs.core.interface import Caller
 from boxfs.core.node import Node
 from boxfs.core.openfiles import OpenFiles, Opens
 from boxfs.core.options import CoreOptions
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 from boxfs.store.spool import Spool
 
 log = logging.getLogger(__name__)

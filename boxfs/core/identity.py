@@ -18,8 +18,8 @@ from dataclasses import replace
 
 from boxfs.base.types import Ino, ItemId, Kind
 from boxfs.core import attempts
+from boxfs.core.change import Change
 from boxfs.core.node import Content, Node
-from boxfs.core.tree import Change
 from boxfs.core.wanted import box_name
 from boxfs.store.spool import Spool
 

@@ -16,11 +16,12 @@ from boxfs.base.errors import Busy, NotADirectory, NotFound
 from boxfs.base.flight import SingleFlight
 from boxfs.base.types import ROOT_INO, Event, EventKind, Ino, Item, Kind
 from boxfs.core.backoff import SECOND, is_global
+from boxfs.core.change import Change
 from boxfs.core.memory import Key, Memory
 from boxfs.core.merge import Merge
 from boxfs.core.node import Node
 from boxfs.core.remote import Remote
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 
 log = logging.getLogger(__name__)
 

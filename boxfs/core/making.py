@@ -16,13 +16,14 @@ from boxfs.base.types import Ino, Item, ItemId, Kind
 from boxfs.core import attempts, attributes
 from boxfs.core.bodies import BaseGone, Contents
 from boxfs.core.calls import Call, Delete, MakeFolder, SetProperties, Update, Upload, UploadVersion
+from boxfs.core.change import Change
 from boxfs.core.conflicts import Conflicts
 from boxfs.core.incoming import Incoming
 from boxfs.core.names import mark_of
 from boxfs.core.node import Node, Wanted
 from boxfs.core.remote import Remote
 from boxfs.core.shown import shown_name
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 from boxfs.core.uploading import Prepared, Uploading
 from boxfs.core.wanted import box_name, time_differs
 

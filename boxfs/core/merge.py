@@ -17,12 +17,12 @@ from typing import Any
 
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Ino, Item, Kind
 from boxfs.core import attempts, attributes, names
+from boxfs.core.change import Change
 from boxfs.core.memory import Key, ListingUnderWay, Memory, older
 from boxfs.core.node import Node, Wanted
 from boxfs.core.places import Places
 from boxfs.core.planting import plant
 from boxfs.core.shown import fresh, is_vague, shown_mtime_ns, shown_name, shown_size, told
-from boxfs.core.tree import Change
 
 SECOND = 1_000_000_000
 

@@ -23,12 +23,12 @@ from boxfs.base.errors import (
 )
 from boxfs.base.types import ROOT_INO, Attr, DirEntry, Ino, Kind
 from boxfs.core import names
+from boxfs.core.change import Change
 from boxfs.core.ground import Ground
 from boxfs.core.identity import is_regular
 from boxfs.core.interface import Caller
 from boxfs.core.node import Content, Node
 from boxfs.core.openfile import OpenFile
-from boxfs.core.tree import Change
 
 RENAME_NOREPLACE = 1
 RENAME_EXCHANGE = 2

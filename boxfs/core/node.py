@@ -1,7 +1,7 @@
 """Node: one inode with its two states, what the mount shows (local) and what Box last told (remote).
 
 Where the two differ the node is *pending*, and `Wanted` says how.  There is no log of operations: sync looks at
-pending nodes only.  A node is changed by `core/tree.py` alone, under its lock, in one transaction; everybody else
+pending nodes only.  A node is changed by `core/change.py` alone, under its lock, in one transaction; everybody else
 reads snapshots (`Node` is frozen; a change makes a new one with `dataclasses.replace`).
 """
 

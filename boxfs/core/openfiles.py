@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 from boxfs.base.errors import FsError, NotFound
 from boxfs.base.types import Ino, Item, ItemId, VersionId
 from boxfs.core.bodies import whole
+from boxfs.core.change import Change
 from boxfs.core.node import Node
 from boxfs.core.openfile import Base, OpenFile, Sending
 from boxfs.core.opening import file_of, file_sent
@@ -26,7 +27,7 @@ from boxfs.core.saving import Saving
 from boxfs.core.shown import link_text
 from boxfs.core.source import FileVersion
 from boxfs.core.spooluse import SpoolUse
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 from boxfs.store.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 from boxfs.base.types import ROOT_INO, Etag, Ino, Item, Kind
 from boxfs.core import attempts, names
+from boxfs.core.change import Change
 from boxfs.core.conflict_names import conflict_name
 from boxfs.core.gone import Gone
 from boxfs.core.memory import Key, Memory
 from boxfs.core.names import fold
 from boxfs.core.node import Node, Wanted
 from boxfs.core.shown import shown_mtime_ns, shown_name, shown_size
-from boxfs.core.tree import Change
 from boxfs.core.wanted import box_name
 
 # base_etag of an edit that was never based on what Box has under that name: to be compared before it is sent.

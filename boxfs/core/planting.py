@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from boxfs.base.types import ROOT_INO, Ino, Item, Kind
 from boxfs.core import inodes
+from boxfs.core.change import Change
 from boxfs.core.memory import Memory
 from boxfs.core.names import fold, mark_of
 from boxfs.core.node import Node
 from boxfs.core.shown import fresh
-from boxfs.core.tree import Change
 
 
 def plant(change: Change, memory: Memory, folder: Node, items: Iterable[Item]) -> list[Item]:

@@ -15,8 +15,9 @@ import secrets
 from dataclasses import replace
 
 from boxfs.core import attempts
+from boxfs.core.change import Change
 from boxfs.core.node import Content, Node
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 from boxfs.store.extents import Extents
 from boxfs.store.records import synced_fact
 from boxfs.store.spool import Spool

@@ -10,10 +10,11 @@ import json
 from dataclasses import replace
 
 from boxfs.base.types import ROOT_INO
+from boxfs.core.change import Change
 from boxfs.core.node import Node
 from boxfs.core.openfile import OpenFile
 from boxfs.core.spooluse import SpoolUse
-from boxfs.core.tree import Change, Tree
+from boxfs.core.tree import Tree
 from boxfs.store.records import synced_fact
 
 
