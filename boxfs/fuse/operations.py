@@ -69,9 +69,10 @@ class Operations:
             parent = self.files.lookup(parent, part).ino
         return parent, name.encode("utf-8", "surrogateescape")
 
-    def forget(self, node: int) -> None:
-        ino = self.views.ino(node)
-        self.views.forget(node)
+    def forget(self, node: int, times: int) -> None:
+        ino = self.views.forget(node, times)
+        if ino is None:
+            return
         if ino in self._removed:
             with self._lock:
                 self._removed.pop(ino, None)

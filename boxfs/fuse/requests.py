@@ -71,22 +71,23 @@ class Requests:
         """Return the kernel's inode that the name is about to lead to."""
         if node is None:
             node = self._operations.views.node(attr.ino)
+        self._operations.views.told(node, attr.ino)
         if self.seen_names is not None:
             self.seen_names.note(node, parent, name)
         return node
 
     # The rest
-    def forget(self, req: int, ino: int, _nlookup: int) -> Reply:
-        self._forget_inode(ino)
+    def forget(self, req: int, ino: int, nlookup: int) -> Reply:
+        self._forget_inode(ino, nlookup)
         return lambda: self._library.reply_none(req)
 
     def forget_multi(self, req: int, count: int, forgets: int) -> Reply:
         for one in (ForgetOne * count).from_address(forgets):
-            self._forget_inode(one.ino)
+            self._forget_inode(one.ino, one.nlookup)
         return lambda: self._library.reply_none(req)
 
-    def _forget_inode(self, ino: int) -> None:
-        self._operations.forget(ino)
+    def _forget_inode(self, ino: int, nlookup: int) -> None:
+        self._operations.forget(ino, nlookup)
         if self.seen_names is not None:
             self.seen_names.forget(ino)
 

@@ -34,11 +34,25 @@ class Views:
         self._inos: dict[int, Ino] = {}  # of aliases
         self._current: dict[Ino, int] = {}  # the alias that names lead to, where it is not the ino itself
         self._open: dict[int, set[HandleNo]] = {}  # handles, by the node they were opened by; no set is empty
+        self._told: dict[int, int] = {}  # how often the kernel was told of an alias and has not forgotten it
         self.on_moved: Callable[[Ino], None] = lambda _ino: None  # names of it must be looked up again
         self.on_changed: Callable[[Ino], None] = lambda _ino: None  # pages of its current node must go
 
     def ino(self, node: int) -> Ino:
-        return Ino(node) if node < _ALIAS else self._inos[node]
+        """Raises Changed of an alias that the kernel has forgotten."""
+        if node < _ALIAS:
+            return Ino(node)
+        ino = self._inos.get(node)
+        if ino is None:
+            raise Changed("what led here leads to other bytes now")
+        return ino
+
+    def told(self, node: int, ino: Ino) -> None:
+        """The kernel is about to be told that a name leads to the node."""
+        if node >= _ALIAS:
+            with self._lock:
+                self._told[node] = self._told.get(node, 0) + 1
+                self._inos[node] = ino  # it may have been forgotten since it was looked for
 
     def is_former(self, node: int) -> bool:
         return self._current.get(self.ino(node), node) != node
@@ -94,14 +108,30 @@ class Views:
                 handles.discard(handle)
                 if not handles:
                     del self._open[node]
+                    self._let_go_locked(node)
 
-    def forget(self, node: int) -> None:
-        """The kernel holds nothing of the node any more; names will not lead to a former one again."""
-        if node >= _ALIAS:
-            with self._lock:
-                ino = self._inos.get(node)
-                if ino is not None and self._current.get(ino) != node and node not in self._open:
-                    del self._inos[node]
+    def forget(self, node: int, times: int) -> Ino | None:
+        """The kernel has forgotten so many answers that told of the node; return what it stands for.
+
+        They are counted since another one may be on its way.  With none left a former alias goes: no name leads to it.
+        """
+        if node < _ALIAS:
+            return Ino(node)
+        with self._lock:
+            ino = self._inos.get(node)
+            left = self._told.get(node, 0) - times
+            if left > 0:
+                self._told[node] = left
+            else:
+                self._told.pop(node, None)
+                self._let_go_locked(node)
+        return ino
+
+    def _let_go_locked(self, node: int) -> None:
+        """An alias that nobody has open, the kernel does not hold, and no name leads to."""
+        ino = self._inos.get(node)
+        if ino is not None and self._current.get(ino) != node and node not in self._open and node not in self._told:
+            del self._inos[node]
 
     def _handles(self, node: int) -> tuple[HandleNo, ...]:
         with self._lock:

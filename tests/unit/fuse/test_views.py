@@ -136,9 +136,35 @@ def test_what_the_kernel_forgets_of_a_file_that_changes_all_the_time_is_not_kept
         assert views.opened(node, handle)
         files.new_version(ino, b"%d" % n)
         former, node = node, views.node(ino)
-        views.forget(node)  # names lead to it: whoever looks it up again gets the same
+        views.told(node, ino)
+        views.forget(node, 1)  # names lead to it: whoever looks it up again gets the same
         views.released(former, handle)
-        views.forget(former)
+        views.forget(former, 1)
     assert views.node(ino) == node
     assert views.ino(node) == ino
     assert len(views._inos) == 1
+
+
+def test_alias_that_the_kernel_was_told_of_again_while_it_forgot_it_stays(files: MemoryFiles, ino: Ino) -> None:
+    views = Views(files)
+    first = files.open(ino, os.O_RDONLY, ME)
+    assert views.opened(ino, first)
+    files.new_version(ino, b"two")
+    alias = views.node(ino)
+    for _ in range(3):
+        views.told(alias, ino)
+    handle = files.open(ino, os.O_RDONLY, ME)
+    assert views.opened(alias, handle)
+    files.new_version(ino, b"three")
+    assert views.node(ino) != alias
+    views.released(alias, handle)
+    assert views.forget(alias, 2) == ino  # the third answer is still on its way
+    assert views.ino(alias) == ino
+    with pytest.raises(Changed):
+        views.opened(alias, files.open(ino, os.O_RDONLY, ME))
+    assert views.forget(alias, 1) == ino
+    with pytest.raises(Changed):
+        views.ino(alias)
+    assert views.forget(alias, 1) is None
+    views.told(alias, ino)  # it was looked for before it was forgotten
+    assert views.ino(alias) == ino
