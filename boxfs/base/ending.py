@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 TELL_S = 8.0
 GIVE_UP_S = 40.0
+LONGEST_S = 30 * 86400.0  # what faulthandler can count to is not much longer
 
 
 def wait_for(thread: threading.Thread | None, timeout_s: float, what: str = "") -> bool:
@@ -79,7 +80,8 @@ class Ending:
                 with contextlib.suppress(OSError):
                     self._last_words = open(self._path, "a")  # noqa: SIM115 - until the end
             if self._last_words is not None:
-                faulthandler.dump_traceback_later(allowed_s + self._give_up_s + 5, exit=True, file=self._last_words)
+                late_s = min(allowed_s, LONGEST_S) + self._give_up_s + 5
+                faulthandler.dump_traceback_later(late_s, exit=True, file=self._last_words)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="boxfs-ending", daemon=True)
                 self._thread.start()
