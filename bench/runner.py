@@ -97,9 +97,9 @@ class Runner:
             local.mkdir()
             if workload.local is not None:
                 workload.local(local, self._quick)
-            self._rounds_of(workload, site, found)
-            if self._disk and workload.limits.disk:
+            if self._disk and workload.limits.disk:  # before a mount changes what it copies
                 found.disk_s = self._on_disk(workload, site)
+            self._rounds_of(workload, site, found)
         except Exception:  # noqa: BLE001
             found.failures.append(traceback.format_exc())
         return found
