@@ -30,12 +30,20 @@ def folder() -> Path | None:
 
 def run(words: Sequence[str]) -> int:
     """Run `python -m bench WORDS` on an island; return its exit code.  Ctrl-C ends the island.  Needs root."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
     place = Path(tempfile.mkdtemp(prefix="boxfs-bench-", dir=os.environ.get("TMPDIR")))
     try:
         (place / "hosts").write_text(f"127.0.0.1 localhost {' '.join(HOSTS)}\n")
         return _run(place, words)
+    except KeyboardInterrupt:
+        return _ENDED
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(place: Path, words: Sequence[str]) -> int:
@@ -46,17 +54,9 @@ def _run(place: Path, words: Sequence[str]) -> int:
         *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"),
         *("sh", "-c", script, "sh", sys.executable, "-m", "bench", *words),
     ]
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, end)
     process = subprocess.Popen(command, env=env)
     try:
         return process.wait()
-    except KeyboardInterrupt:
-        return _ENDED
     finally:
         process.kill()  # the island's first process dies with it, and everything else with that one
         process.wait()
-        signal.signal(signal.SIGTERM, before)

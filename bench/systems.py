@@ -88,6 +88,7 @@ class Boxfs:
         if self._mount.alive:
             subprocess.run(["fusermount3", "-u", str(self.path)], capture_output=True, check=False)
         if self._mount.alive:
+            eventually(lambda: not self._mount.alive, "the mount has ended")  # of a million items: half a minute
             self._mount.ended()
         self._mount.close()
 
