@@ -20,7 +20,7 @@ DOCS = HERE.parent / "docs"
 RESULTS, UNFINISHED = HERE / "results.json", HERE / "unfinished.json"
 ORDER = [one.name for one in ALL]
 SYSTEMS: Systems = {
-    "boxfs": lambda home, account, workload: Boxfs(home, account, workload.boxfs),
+    "boxfs": lambda home, account, workload: Boxfs(home, account, workload.boxfs, limited=workload.limited),
     "rclone": lambda home, account, workload: Rclone(home, account, workload.rclone),
 }
 

@@ -58,11 +58,20 @@ def _idle_since(idle: Callable[[], bool], what: str) -> float:
 
 
 class Boxfs:
-    """hurried: what is pending rests until it is asked for, then goes at once: for tests, which do not time."""
+    """hurried: what is pending rests until it is asked for, then goes at once: for tests, which do not time.
+    limited: keeps to the limits of Box, 1,000 calls a minute; not where the server goes by another name."""
 
     name, agent, rest_s = "boxfs", "boxfs/", 0.0
 
-    def __init__(self, home: Path, account: Account, options: tuple[str, ...] = (), *, hurried: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        account: Account,
+        options: tuple[str, ...] = (),
+        *,
+        hurried: bool = False,
+        limited: bool = True,
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         env = {"BOXFS_LOG_LEVEL": "info", "PYTHONWARNINGS": "ignore"}
         if account.authority is not None:
@@ -70,7 +79,8 @@ class Boxfs:
         if hurried:
             options = (*options, "settle=600")
         self._hurried = hurried
-        self._mount = Mounted(account.url, home, env=env, options=options, start=False)
+        url = account.url if limited else account.url.replace("api.box.com", "localhost")
+        self._mount = Mounted(url, home, env=env, options=options, start=False)
         self.path, self.cache = self._mount.path, self._mount.cache_dir
 
     @property

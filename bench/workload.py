@@ -87,6 +87,7 @@ class Workload:
     own: every run gets a folder of its own, and writes into it.  writes: it writes without one.
     latency_s, bandwidth, knobs: of the emulator.  boxfs, rclone: options of theirs.
     goal: of boxfs against rclone, times as quick.  rounds: at most, where a run takes long.
+    limited: boxfs keeps to 1,000 calls a minute, as at Box.
     scale: (step, number of files) of a row that shows how a step grows.
     """
 
@@ -113,6 +114,7 @@ class Workload:
     goal: float | None = None
     rounds: int | None = None
     scale: tuple[str, int] | None = None
+    limited: bool = True
     boxfs: tuple[str, ...] = ()
     rclone: tuple[str, ...] = ()
     knobs: dict[str, Any] = field(default_factory=dict)

@@ -64,9 +64,9 @@ WORKLOADS = (
              held_by="tests/mount/test_read_budgets.py::test_an_idle_hour_costs_at_most_eight_calls",
              limits=Limits("one long poll in ten minutes", disk=False)),
     Workload("million-walk", "life", "`find` over 1,000,000 files in 20,000 folders, cold", _walk, account="million",
-             home="walked", prepare=_million, rounds=1, budget=Budget(Calls(20_202, mib=64), Calls(204)),
+             home="walked", prepare=_million, limited=False, rounds=1, budget=Budget(Calls(20_202, mib=64), Calls(204)),
              limits=Limits("20,000 listings", disk=False)),
     Workload("million-stat", "life", "`stat` of one of a million files after a remount", _one_stat, Start.AGAIN,
-             account="million", home="walked", prepare=_million, warm=_walk, rounds=FEW,
+             account="million", home="walked", prepare=_million, limited=False, warm=_walk, rounds=FEW,
              budget=Budget(Calls(0), Calls(0)), limits=Limits("names on the way, from SQLite", disk=False)),
 )  # fmt: skip

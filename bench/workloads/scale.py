@@ -27,15 +27,16 @@ def _rows(name: str, files: int) -> tuple[Workload, ...]:
 
     return (
         Workload(f"find-{name}", "scale", f"`find` over {long}, cold", _find, account=name, home="walked",
-                 prepare=prepare, rounds=rounds, scale=("`find`, cold", files), held_by=twin("find"),
+                 prepare=prepare, limited=files <= 10_000, rounds=rounds,
+                 scale=("`find`, cold", files), held_by=twin("find"),
                  budget=Budget(Calls(folders + groups + 2, mib=1 + files / 10_000), Calls(small + 2)),
                  limits=Limits("one listing a folder", disk=disk)),
         Workload(f"remount-{name}", "scale", f"`ls -lR` of {long}, after unmount and mount", ls, Start.AGAIN,
-                 account=name, home="walked", prepare=prepare, warm=_find, rounds=rounds,
+                 account=name, home="walked", prepare=prepare, warm=_find, limited=files <= 10_000, rounds=rounds,
                  scale=("`ls -lR` after a remount", files), held_by=twin("remount"),
                  budget=Budget(Calls(0), Calls(0)), limits=Limits("rows of SQLite", disk=disk)),
         Workload(f"warm-{name}", "scale", f"`ls -lR` of {long}, warm", ls, Start.WARM,
-                 account=name, home="walked", prepare=prepare, warm=known, rounds=rounds,
+                 account=name, home="walked", prepare=prepare, warm=known, limited=files <= 10_000, rounds=rounds,
                  scale=("`ls -lR`, warm", files), held_by=twin("warm"),
                  budget=Budget(Calls(0), Calls(0)), limits=Limits("requests of the kernel", disk=disk)),
     )  # fmt: skip
