@@ -1,7 +1,7 @@
 """A mount ends soon whatever its Box does: a request that is never answered, a server that is gone, or frozen.
 
 The time-out of the network is an hour here: what is not cut off would keep the process for longer than a test waits.
-BOXFS_RUNS=60 ends so many mounts, each in one of these ways.
+BOXFS_RUNS=60 ends so many mounts (four otherwise), each in one of these ways.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.mounting import Mounted, eventually
 
 pytestmark = [pytest.mark.fuse, pytest.mark.timeout(400)]
 
-RUNS = int(os.environ.get("BOXFS_RUNS", "0"))
+RUNS = int(os.environ.get("BOXFS_RUNS", "4"))
 OPTIONS = ["timeout=3600", "drain_timeout=1", "settle=0"]
 
 
