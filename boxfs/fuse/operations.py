@@ -80,7 +80,7 @@ class Operations:
         self.folders.forget(ino)
 
     def _seen(self, attr: Attr) -> Attr:
-        if attr.mode & _SET_ID and stat.S_ISREG(attr.mode):
+        if attr.mode & _SET_ID and not stat.S_ISDIR(attr.mode):  # as chown(2): all but folders
             self._set_id.add(attr.ino)
         return attr
 

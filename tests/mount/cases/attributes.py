@@ -65,6 +65,16 @@ def set_id_bits_are_kept(d: Path) -> None:
     assert mode(d / "f") == 0o6755
 
 
+@case("root", "mknod")
+def chown_takes_set_id_bits_from_all_but_folders(d: Path) -> None:
+    os.mkfifo(d / "p")
+    (d / "n").mkdir()
+    for each in (touch(d / "f"), d / "p", d / "n"):
+        os.chmod(each, 0o6755)
+        os.chown(each, 1234, 1234)
+    assert (mode(d / "f"), mode(d / "p"), mode(d / "n")) == (0o755, 0o755, 0o6755)
+
+
 @case()
 def sticky_bit_of_a_folder_is_kept(d: Path) -> None:
     (d / "n").mkdir()
