@@ -71,8 +71,7 @@ def to_row(node: Node, pending: bool) -> NodeRow:
 
 def told_row(node: Node, folded: str) -> ToldRow:
     """Return the row of a node on which nothing was changed here.  folded: its name as Box compares names."""
-    item = node.remote
-    assert item is not None
+    assert node.remote is not None
     return (
         node.ino,
         node.parent,
@@ -83,21 +82,7 @@ def told_row(node: Node, folded: str) -> ToldRow:
         node.mtime_ns,
         node.ctime_ns,
         node.atime_ns,
-        item.id,
-        item.parent_id,
-        text(item.name),
-        item.etag,
-        item.sequence_id,
-        item.version_id,
-        item.sha1,
-        item.size,
-        item.created_ns,
-        item.modified_ns,
-        item.content_created_ns,
-        item.content_modified_ns,
-        _rights(item),
-        _properties(item.properties),
-        _extra(item),
+        *_remote_row(node.remote),
     )
 
 

@@ -91,7 +91,7 @@ UNTOUCHED: dict[str, str] = {
     **dict.fromkeys(("mode", "uid", "gid", "target", "xattrs"), "NULL"),
     **dict.fromkeys(("spool", "edit", "base", "base_size", "base_etag", "base_file"), "NULL"),
     **dict.fromkeys(("stale", "error", "conflict_of"), "NULL"),
-    **dict.fromkeys(("changed_ns", "attempts", "not_before_ns", "trashed"), "0"),
+    **dict.fromkeys(("changed_ns", "attempts", "not_before_ns"), "0"),
 }
 TOLD_COLUMNS: tuple[str, ...] = tuple(name for name in NODE_COLUMNS if name not in UNTOUCHED)
 
