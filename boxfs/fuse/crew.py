@@ -36,7 +36,6 @@ class Crew:
     def __init__(self, library: Library, session: int, most: int, ended: Callable[[], None]) -> None:
         """most: threads.  ended: called when one has ended, which is when the mount has gone."""
         self._ended = ended
-        self._started = False
         self._lock = threading.Lock()
         self._workers = [Worker(self, library, session, number) for number in range(max(most, LISTENERS))]
         # guarded by _lock
@@ -48,11 +47,14 @@ class Crew:
         self._watch = threading.Thread(target=self._look_after, name="boxfs-fuse-watch", daemon=True)
 
     def start(self) -> None:
-        self._started = True
         before = threading.stack_size(_STACK_BYTES)
         try:
             for worker in self._workers:
                 worker.start()
+        except RuntimeError:  # no more threads can be: those that began are to end before the session does
+            self.ends()
+            self.join(1.0)
+            raise
         finally:
             threading.stack_size(before)
         with self._lock:
@@ -66,19 +68,21 @@ class Crew:
 
     @property
     def has_ended(self) -> bool:
-        return not self._started or None not in self.results
+        return not any(worker.is_alive() and worker.result is None for worker in self._workers)
 
     def join(self, timeout_s: float | None = None, what: str = "") -> None:
         """what: how the log names a request that takes longer."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         for worker in self._workers:
+            if worker.ident is None:  # never began
+                continue
             if deadline is None:
                 worker.join()
             else:
                 wait_for(worker, deadline - time.monotonic(), what)
         if self._watch.is_alive():
             self._nobody_listens.set()
-            self._watch.join(timeout_s)
+            self._watch.join(1.0 if self.is_over else timeout_s)
 
     # What workers tell
     def begins(self, worker: Worker) -> None:

@@ -105,6 +105,23 @@ def test_who_waits_for_something_is_replaced_and_parked_afterwards(crew: Crew, d
     until(lambda: device.waiting == LISTENERS)
 
 
+def test_where_no_more_threads_can_be_those_that_began_end(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew = Crew(cast(Library, device), 0, 12, lambda: None)
+    start = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def start_some(thread: threading.Thread) -> None:
+        if len(begun) == 5:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+        begun.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    with pytest.raises(RuntimeError):
+        crew.start()
+    until(lambda: crew.has_ended and not any(thread.is_alive() for thread in begun))
+
+
 def test_with_everybody_waiting_the_next_request_is_taken_when_one_is_free(crew: Crew, device: Device) -> None:
     steps = [threading.Event() for _ in range(13)]
     come = threading.Semaphore(0)
