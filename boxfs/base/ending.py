@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -70,10 +70,10 @@ class Ending:
         self._lock = threading.Lock()
         self._phase = ("", 0.0)  # what is waited for, and from when on (monotonic) it takes long
 
-    def phase(self, what: str, allowed_s: float = 0.0) -> None:
-        """What is waited for from now on may take so long."""
+    def phase(self, what: str, allowed_s: float = 0.0, *, first: bool = False) -> None:
+        """What is waited for from now on may take so long.  first: an end begins; one that is under way goes on."""
         with self._lock:
-            if self._over.is_set():
+            if self._over.is_set() or (first and self._phase[0]):
                 return
             self._phase = (what, time.monotonic() + allowed_s)
             if self._path is not None and self._last_words is None:
@@ -108,13 +108,13 @@ class Ending:
                 log.warning("the end takes long (%s); where everybody is:\n%s", what, stacks())
 
 
-def left_behind(names: Iterable[str] = ("boxfs-",)) -> list[str]:
+def left_behind() -> list[str]:
     """Return the names of threads of ours that still run, but for this one and the main one."""
     mine = (threading.current_thread(), threading.main_thread())
     return [
         thread.name
         for thread in threading.enumerate()
-        if thread not in mine and thread.name.startswith(tuple(names)) and thread.name != "boxfs-ending"
+        if thread not in mine and thread.name.startswith("boxfs-") and thread.name != "boxfs-ending"
     ]
 
 

@@ -210,7 +210,7 @@ class MountProcess:
         if self._signals > 1:
             self._hurry.set()
             return
-        self._ending.phase("files that are still open", GRACE_S)
+        self._ending.phase("files that are still open", GRACE_S, first=True)
         why = f"{signal.Signals(number).name}: unmounting"
         threading.Thread(target=self._say_stopping, args=(why,), name="stopping", daemon=True).start()
 
@@ -271,13 +271,13 @@ class MountProcess:
             self._drained = True  # and whoever asked is told what is left
         if args.get("lazy"):
             self._drive.detach()
-            self._ending.phase("files that are still open", GRACE_S)
+            self._ending.phase("files that are still open", GRACE_S, first=True)
             return {"pending": left}
         refused = mounts.unmount(self._request.mountpoint)
         if refused is not None:
             self._drained = False
             raise CliError(f"cannot unmount {self._request.mountpoint}: {refused}{_users(self._running)}")
-        self._ending.phase("the last requests", GRACE_S)
+        self._ending.phase("the last requests", GRACE_S, first=True)
         self._drive.unmounted()
         return {"pending": left}
 

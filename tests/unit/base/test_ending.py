@@ -43,6 +43,15 @@ def test_an_end_that_takes_long_tells_where_everybody_is_and_is_given_up(caplog:
     assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.ERROR]
 
 
+def test_what_begins_an_end_does_not_shorten_one_that_is_under_way() -> None:
+    given_up = threading.Event()
+    ending = Ending(given_up.set, tell_s=0.05, give_up_s=0.1)
+    ending.phase("uploads", 3600)  # of somebody's fusermount3 -u; now a SIGTERM comes
+    ending.phase("files that are still open", 0.0, first=True)
+    assert not given_up.wait(1.0)
+    ending.over()
+
+
 def test_an_end_that_is_over_says_nothing(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     ending = Ending(lambda: pytest.fail("it was over"), tmp_path / "log", tell_s=0.05, give_up_s=0.1)
     ending.phase("uploads", allowed_s=float("inf"))
