@@ -155,7 +155,8 @@ class Sync:
                         return self._not_done(left, (failed or left)[0].error or FULL)
                 self.pushing.wait(0.2 if until is None else min(0.2, max(0.001, until - time.monotonic())))
                 if took_s > 0.02:  # very much is pending: do not count it at every call that ends
-                    time.sleep(min(5 * took_s, 1.0))
+                    rest_s = min(5 * took_s, 1.0)
+                    time.sleep(rest_s if until is None else max(0.0, min(rest_s, until - time.monotonic())))
         finally:
             self.pushing.no_hurry(ticket)
 
