@@ -131,4 +131,4 @@ def forget_all(tree: Tree) -> None:
     """Nothing is pending: what was begun once is over, also that of inodes which have gone since."""
     with tree.change() as change:
         for ino, _, _ in tree.records.sessions():
-            change.run(tree.records.drop_session, ino)
+            end(change, Ino(ino))

@@ -152,9 +152,13 @@ class Merge(Places):
             elif (result.mtime_ns, result.mode, result.size) != (node.mtime_ns, node.mode, node.size):
                 self._change.attributes_changed(node.ino)
         if node.is_folder and _rights_changed(old, new):
-            for below in list(self._tree.descendants(node.ino)):
-                self.mark_stale(below.ino, "rights changed")
-            self.mark_stale(node.ino, "rights changed")
+            below, todo = [], [node.ino]
+            while todo:
+                folders = self._tree.folders(todo.pop())
+                below += folders
+                todo += folders
+            for ino in (*below, node.ino):
+                self.mark_stale(ino, "rights changed")
         follows = self._follows(node, old)
         return (follows[0] and new.parent_id != old.parent_id) or (
             follows[1] and (shown_name(new), names.mark_of(new.name)) != (node.name, node.mark)

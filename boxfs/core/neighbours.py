@@ -62,8 +62,7 @@ class _Run:
     def __init__(self, siblings: Sequence[Sibling], walk: _Walk | None) -> None:
         self.began_s = time.monotonic()
         self.orders = [
-            list(siblings),
-            sorted(siblings, key=lambda each: each.name),
+            list(siblings),  # by name, as a listing has them
             sorted(siblings, key=lambda each: each.ino),
         ]
         self.places = [{each.ino: place for place, each in enumerate(order)} for order in self.orders]

@@ -260,14 +260,11 @@ class OpenFiles:
             return file.saved_number == node.content.spool
         if file.saved_number is not None:
             # Box has just acknowledged it and we are about to hear; or its content was given to another inode.
-            return not self._is_named_by_any(file.saved_number)
+            return self.saving.holder(file.saved_number) is None
         shown = node.remote.version_id if node.remote is not None else None
         if file.spool is not None:
             return file.uploaded is not None and file.uploaded.version_id == shown
         return file.static is None and file.base is not None and file.base.version_id == shown
-
-    def _is_named_by_any(self, number: int) -> bool:
-        return any(node.content is not None and node.content.spool == number for node in self._tree.pending())
 
     def _for(self, node: Node) -> OpenFile:
         """Make the node's open file the current one.  With the lock held."""

@@ -25,7 +25,7 @@ def file_of(node: Node, tree: Tree, spools: SpoolUse) -> OpenFile:
     elif content is None and remote is not None and remote.kind is Kind.FILE and not node.kind_bits:
         if remote.version_id is None or remote.size is None:  # zeros, or nothing, would be a lie
             raise BadReply(f"Box did not say which version of {node.name!r} there is; it is asked again")
-        base = Base(remote.id, remote.version_id, remote.size or 0, remote.sha1)
+        base = Base(remote.id, remote.version_id, remote.size, remote.sha1)
     base_size = content.base_size if content is not None else (base.size if base is not None else 0)
     file = OpenFile(node, base, base_size, remote.etag if remote is not None else None)
     if content is not None:

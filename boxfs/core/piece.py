@@ -33,9 +33,6 @@ class Piece:
         self.moved_at: float | None = None  # monotonic time of the last progress; None: not begun
         self.job: Job
 
-    def over(self) -> bool:
-        return self.done
-
     def copy_into(self, buffer: memoryview, at: int) -> int:
         """Copy what has arrived from `at` on.
 

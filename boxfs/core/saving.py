@@ -90,16 +90,23 @@ class Saving:
             if file.saved_number == spool.number:
                 change.set_fact(synced_fact(spool.number), json.dumps(held))
 
+    def holder(self, number: int) -> Node | None:
+        """Return the node whose content is in that spool file."""
+        for node in self._tree.pending():
+            if node.content is not None and node.content.spool == number:
+                return node
+        return None
+
     def _owner(self, file: OpenFile) -> Node | None:
         """Return the node that the file's bytes belong to: its own, or that which its content was given to."""
         node = self._tree.node(file.ino)
         if file.saved_number is not None and (
             node is None or node.content is None or node.content.spool != file.saved_number
         ):
-            for other in self._tree.pending():
-                if other.content is not None and other.content.spool == file.saved_number:
-                    file.ino = other.ino
-                    return other
+            other = self.holder(file.saved_number)
+            if other is not None:
+                file.ino = other.ino
+                return other
         return node if node is not None and node.parent is not None else None
 
     def _raised(self, file: OpenFile) -> Node | None:

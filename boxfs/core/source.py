@@ -349,7 +349,7 @@ class Source:
         if error is None and self._digest is not None:
             self._digest.go_on(self.read_ready)
         with self._changed:
-            if piece.over() or attempt not in (None, piece.attempt):  # dropped meanwhile, or begun anew
+            if piece.done or attempt not in (None, piece.attempt):  # dropped meanwhile, or begun anew
                 return
             piece.done = True
             piece.error = error

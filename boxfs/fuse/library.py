@@ -53,11 +53,9 @@ class Library:
         self.session_mount = call("fuse_session_mount", c_int, c_void_p, c_char_p)
         self.session_unmount = call("fuse_session_unmount", None, c_void_p)
         self.session_destroy = call("fuse_session_destroy", None, c_void_p)
-        self.session_loop = call("fuse_session_loop", c_int, c_void_p)
         self.session_receive_buf = call("fuse_session_receive_buf", c_int, c_void_p, c_void_p)
         self.session_process_buf = call("fuse_session_process_buf", None, c_void_p, c_void_p)
         self.session_process_held = quick("fuse_session_process_buf", None, c_void_p, c_void_p)
-        self.session_exit = call("fuse_session_exit", None, c_void_p)
         self.session_fd = call("fuse_session_fd", c_int, c_void_p)
         # Answers.  They return 0, or -errno where the kernel no longer waits.
         self.reply_none = quick("fuse_reply_none", None, c_void_p)

@@ -106,7 +106,6 @@ TABLES: tuple[str, ...] = (
     "CREATE INDEX nodes_by_name ON nodes (parent, folded) WHERE parent IS NOT NULL",
     "CREATE UNIQUE INDEX nodes_by_item ON nodes (kind, item_id) WHERE item_id IS NOT NULL",
     "CREATE INDEX nodes_pending ON nodes (remote_parent) WHERE pending = 1",
-    *INDEXES,
     # Small facts by name: "position" (of the event stream), "account", "root", "next_ino" …; values are text.
     # "synced:N": JSON of what of spool N a program has had fsynced last (extents, size, what stands below).
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
