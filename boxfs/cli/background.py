@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.ready import READY_FD
@@ -22,8 +23,11 @@ from boxfs.cli.ready import READY_FD
 START_TIMEOUT_S = 180.0
 
 
-def start(arguments: Sequence[str]) -> None:
-    """Run `boxfs ARGUMENTS` in the background; return when it is ready.  Raises CliError with what it says else."""
+def start(arguments: Sequence[str], tell: Callable[[str], None]) -> None:
+    """Run `boxfs ARGUMENTS` in the background; return when it is ready.  Raises CliError with what it says else.
+
+    tell: hears what it waits for.
+    """
     read_end, write_end = os.pipe()
     try:
         # Not our stderr: whoever waits for our pipe to close must not wait for the mount's whole life.
@@ -40,11 +44,10 @@ def start(arguments: Sequence[str]) -> None:
             )
             os.close(write_end)
             write_end = -1
-            line = _first_line(read_end)
-            if line is None:
+            message = _outcome(read_end, tell)
+            if message is None:
                 child.terminate()
                 raise CliError(f"the mount was not ready after {START_TIMEOUT_S:g} s; given up", Exit.UNAVAILABLE)
-            message = json.loads(line) if line else {}
             if "ready" in message:
                 child.returncode = 0  # it outlives us on purpose: no ResourceWarning
                 return
@@ -63,16 +66,21 @@ def start(arguments: Sequence[str]) -> None:
             os.close(write_end)
 
 
-def _first_line(fd: int) -> bytes | None:
-    """Return what comes up to a newline or the end of file; None after START_TIMEOUT_S."""
+def _outcome(fd: int, tell: Callable[[str], None]) -> dict[str, Any] | None:
+    """Return how the start went, {} where the child died; None after START_TIMEOUT_S of silence."""
     deadline = time.monotonic() + START_TIMEOUT_S
     got = b""
-    while not got.endswith(b"\n"):
+    while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([fd], [], [], left)[0]:
             return None
         part = os.read(fd, 65536)
         if not part:
-            break
-        got += part
-    return got
+            return {}
+        *lines, got = (got + part).split(b"\n")
+        for line in lines:
+            message: dict[str, Any] = json.loads(line)
+            if "waiting" not in message:
+                return message
+            tell(message["waiting"])
+            deadline = time.monotonic() + START_TIMEOUT_S

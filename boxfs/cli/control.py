@@ -46,6 +46,7 @@ class ControlServer:
         self._lock = threading.Lock()
         self._accepter: threading.Thread | None = None
         self._closing = False
+        self._ours: tuple[int, int] | None = None  # the socket's device and inode
 
     def start(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -53,9 +54,14 @@ class ControlServer:
         # The folder is 0700, so nobody connects between bind and chmod.
         self._socket.bind(str(self._path))
         self._path.chmod(0o600)
+        self._ours = self._identity()
         self._socket.listen(16)
         self._accepter = threading.Thread(target=self._accept, name="control", daemon=True)
         self._accepter.start()
+
+    def _identity(self) -> tuple[int, int]:
+        found = self._path.stat()
+        return found.st_dev, found.st_ino
 
     def close(self, patience_s: float = 5.0) -> None:
         """Stop listening; commands under way get `patience_s` seconds to say their last line.
@@ -67,7 +73,8 @@ class ControlServer:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         with contextlib.suppress(OSError):
-            self._path.unlink()
+            if self._identity() == self._ours:  # and not that of the next mount of the place, whose cache is another
+                self._path.unlink()
         until = time.monotonic() + patience_s
         wait_for(self._accepter, patience_s)
         with self._lock:

@@ -127,7 +127,7 @@ def command(
 
         return run_mount(request)
     _check_early(request)
-    background.start(_again(request, words, flags))
+    background.start(_again(request, words, flags), lambda line: click.echo(f"boxfs: {line}", err=True))
     return 0
 
 

@@ -40,6 +40,10 @@ class Running:
     socket: str
     started: float
 
+    @property
+    def record(self) -> Path:
+        return Path(self.socket).with_suffix(".json")
+
     def alive(self) -> bool:
         try:
             os.kill(self.pid, 0)
@@ -58,12 +62,17 @@ def socket_path(mountpoint: Path) -> Path:
 
 
 def register(running: Running) -> Path:
-    """Write the mount down; returns the file to remove at its end."""
-    path = Path(running.socket).with_suffix(".json")
-    fresh = path.with_suffix(".new")
+    """Write the mount down, until `forget`; returns the file."""
+    fresh = running.record.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(running)))
-    fresh.replace(path)
-    return path
+    fresh.replace(running.record)
+    return running.record
+
+
+def forget(running: Running) -> None:
+    """Drop its record, where another mount of the same place has not written down its own meanwhile."""
+    if running in running_mounts():
+        running.record.unlink(missing_ok=True)
 
 
 def running_mounts() -> list[Running]:
@@ -93,6 +102,6 @@ def forget_dead(mountpoint: Path) -> Running | None:
     """Drop the record of a mount whose process is gone; return what it said."""
     for one in running_mounts():
         if one.mountpoint == str(mountpoint) and not one.alive():
-            Path(one.socket).with_suffix(".json").unlink(missing_ok=True)
+            one.record.unlink(missing_ok=True)
             return one
     return None

@@ -1,23 +1,18 @@
-"""What must be right before a mount begins, each with one line that says what to do; the lock on the cache folder."""
+"""What must be right before a mount begins, each with one line that says what to do."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import shutil
 from pathlib import Path
 
 from boxfs.base.config import Options
 from boxfs.base.option import OptionError
-from boxfs.cli import mounts, places
+from boxfs.cli import mounts
 from boxfs.cli.exits import CliError, Exit
 from boxfs.fuse import mountpoint
 from boxfs.fuse.library import FuseMissing
 from boxfs.fuse.mountpoint import MountError
-from boxfs.store.lasting import make_folder
-
-_LEAST_FREE_BYTES = 16 << 20  # room for the database, its log and the first spooled file
 
 
 def check_fuse() -> None:
@@ -75,54 +70,3 @@ def check_token_file(path: Path) -> str:
     if not token:
         raise OptionError(f"token_file {path} is empty")
     return token
-
-
-class CacheFolder:
-    """The folder with all local state of one mount, held by a lock (flock) for as long as this object lives."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises CliError where the folder cannot be made or written, is full, or another mount has it."""
-        self.path = places.settled(path)
-        try:
-            make_folder(self.path)
-            self._fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise CliError(f"cache folder {self.path}: {_told(error)}", Exit.CANNOT_CREATE) from None
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(self._fd, 100, 0).decode(errors="replace").strip()
-            os.close(self._fd)
-            raise CliError(
-                f"cache folder {self.path} is in use by {holder or 'another mount'}; give this one --cache-dir",
-                Exit.BUSY,
-            ) from None
-        try:
-            self._prove_writable()
-        except OSError as error:
-            os.close(self._fd)
-            raise CliError(f"cache folder {self.path}: {_told(error)}", Exit.CANNOT_CREATE) from None
-
-    def _prove_writable(self) -> None:
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"process {os.getpid()}\n".encode(), 0)
-        probe = self.path / ".probe"
-        with probe.open("wb") as file:
-            file.write(bytes(4096))
-            file.flush()
-            os.fsync(file.fileno())
-        probe.unlink()
-        free = shutil.disk_usage(self.path).free
-        if free < _LEAST_FREE_BYTES:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-def _told(error: OSError) -> str:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"cannot be written ({error.strerror}); choose another with --cache-dir"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; make room, or choose another with --cache-dir"
-    return f"{error.strerror}; choose another with --cache-dir"

@@ -1,7 +1,8 @@
 """Telling the world that a mount is ready, or why it is not: the parent of a background mount, and systemd.
 
-The parent gives the child the write end of a pipe (BOXFS_READY_FD) and waits for one line of JSON, `{"ready": …}` or
-`{"error": …, "code": …}`; end of file without a line means that the child died.  systemd gets sd_notify(3) datagrams.
+The parent gives the child the write end of a pipe (BOXFS_READY_FD) and waits for lines of JSON: any number of
+`{"waiting": …}`, then `{"ready": …}` or `{"error": …, "code": …}`; end of file without one of these two means that the
+child died.  systemd gets sd_notify(3) datagrams.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from boxfs.base.ending import wait_for
@@ -20,7 +21,7 @@ READY_FD = "BOXFS_READY_FD"
 
 
 class Parent:
-    """Whoever started us and waits; says one thing, once."""
+    """Whoever started us and waits; hears how it ended once, and before that what we wait for."""
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         text = environ.pop(READY_FD, "")
@@ -32,13 +33,19 @@ class Parent:
     def waits(self) -> bool:
         return self._fd >= 0
 
+    def progress(self, line: str) -> None:
+        self._write({"waiting": line})
+
     def tell(self, **message: Any) -> None:
         if self._fd < 0:
             return
-        with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
-            os.write(self._fd, json.dumps(message).encode() + b"\n")
+        self._write(message)
         os.close(self._fd)
         self._fd = -1
+
+    def _write(self, message: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # the parent is gone: nobody to tell
+            os.write(self._fd, json.dumps(message).encode() + b"\n")
 
 
 class Systemd:

@@ -25,11 +25,13 @@ from boxfs.base.ending import Ending, leave, left_behind
 from boxfs.base.errors import FsError
 from boxfs.base.option import OptionError
 from boxfs.cli import logs, mounts, places, settings
+from boxfs.cli.background import START_TIMEOUT_S
+from boxfs.cli.cachefolder import ENDING, MOUNTED, PATIENCE_S, CacheFolder
 from boxfs.cli.control import Command, ControlServer, Progress
 from boxfs.cli.exits import CliError, Exit, exit_code_of
 from boxfs.cli.mount import Request
 from boxfs.cli.notifying import Notifying
-from boxfs.cli.preflight import CacheFolder, check_fuse, check_mountpoint, check_others_allowed
+from boxfs.cli.preflight import check_fuse, check_mountpoint, check_others_allowed
 from boxfs.cli.progress import uploads_left
 from boxfs.cli.ready import Parent, Systemd
 from boxfs.cli.watching import Watching
@@ -89,7 +91,7 @@ def run_mount(request: Request) -> int:
             check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
             if parent.waits:
                 os.chdir("/")  # keeps no other file system busy
-            cache = CacheFolder(request.cache_dir)
+            cache = CacheFolder(request.cache_dir, str(request.mountpoint), _waiting(parent, systemd))
             cleanup.callback(cache.close)
             options = request.options
             as_json = options.log_format == "json"
@@ -101,7 +103,7 @@ def run_mount(request: Request) -> int:
             cleanup.callback(ending.over)
             drive = build(request, cache.path)
             cleanup.callback(drive.close)
-            code = MountProcess(request, drive, parent, systemd, ending).run()
+            code = MountProcess(request, drive, parent, systemd, ending, cache.say).run()
         if left_behind():  # waiting for them, as Python would at its end, is what the end was bounded against
             leave(code)
         return code
@@ -116,6 +118,20 @@ def run_mount(request: Request) -> int:
         raise
 
 
+def _waiting(parent: Parent, systemd: Systemd) -> Callable[[str], None]:
+    """Return what tells whoever started us that we wait."""
+
+    def tell(line: str) -> None:
+        if parent.waits:
+            parent.progress(line)
+        else:
+            click.echo(f"boxfs: {line}", err=True)
+        systemd.notify(STATUS=line)
+        systemd.extend(PATIENCE_S + START_TIMEOUT_S)
+
+    return tell
+
+
 def _code(error: Exception) -> int:
     return exit_code_of(error) if isinstance(error, FsError) else Exit.USAGE
 
@@ -123,19 +139,34 @@ def _code(error: Exception) -> int:
 class MountProcess:
     """Owns the signals, the control socket and the order of the end."""
 
-    def __init__(self, request: Request, drive: Drive, parent: Parent, systemd: Systemd, ending: Ending) -> None:
+    def __init__(
+        self,
+        request: Request,
+        drive: Drive,
+        parent: Parent,
+        systemd: Systemd,
+        ending: Ending,
+        say: Callable[[str], None] = lambda _state: None,
+    ) -> None:
+        """say: tells who would like to have the cache folder how far the mount is."""
         self._request = request
         self._drive = drive
         self._parent = parent
         self._systemd = systemd
         self._ending = ending
+        self._say = say
         self._started = time.time()
         self._signals = 0
         self._hurry = threading.Event()  # a second signal, or `boxfs umount --no-wait`: do not drain any longer
         self._unmounted = threading.Event()  # commands under way are not waited for
         self._drained = False  # `boxfs umount` has waited for uploads: the end does not do so again
 
-        commands: dict[str, Command] = {"status": self._status, "sync": self._sync, "stop": self._stop}
+        commands: dict[str, Command] = {
+            "status": self._status,
+            "sync": self._sync,
+            "stop": self._stop,
+            "hurry": self._leave_the_rest,
+        }
         socket = mounts.socket_path(request.mountpoint)
         self._control = ControlServer(socket, {**drive.commands(), **commands})
         self._watching = Watching(self._watched(), lambda _path: self.reload())
@@ -154,7 +185,7 @@ class MountProcess:
         self._watching.start()
         if self._request.options.notify:
             self._notifying.start()
-        record = mounts.register(self._running)
+        mounts.register(self._running)
         hooks = Hooks(
             on_ready=self._on_ready,
             on_signal=self._on_signal,
@@ -168,7 +199,7 @@ class MountProcess:
             self._unmounted.set()
             # The record first: a status asked from here on finds no mount, rather than one that does not answer.
             with contextlib.suppress(OSError):
-                record.unlink()
+                mounts.forget(self._running)
             self._watching.close()
             self._notifying.close()
             self._systemd.close()
@@ -185,6 +216,7 @@ class MountProcess:
     def _on_ready(self) -> None:
         where = f"{self._request.remote} at {self._request.mountpoint}"
         log.info("mounted %s", where)
+        self._say(MOUNTED)
         if not self._parent.waits:
             click.echo(f"boxfs: mounted {where}", err=True)
         if self._parent.waits:
@@ -233,6 +265,7 @@ class MountProcess:
     # The end
 
     def _drain_at_end(self) -> None:
+        self._say(ENDING)
         self._systemd.stopping("sending what is pending")
         timeout_s = 0.0 if self._hurry.is_set() or self._drained else self._request.options.drain_timeout
         self._ending.phase("uploads", timeout_s)
@@ -258,6 +291,11 @@ class MountProcess:
 
     def _sync(self, args: Mapping[str, Any], progress: Progress) -> Any:
         return self._drive.send(str(args.get("path", "")), args.get("timeout_s"), progress, self._unmounted.is_set)
+
+    def _leave_the_rest(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
+        """Another mount waits for the cache folder, and will send what is pending."""
+        log.info("another mount waits for %s: it sends what is left", self._request.cache_dir)
+        self._hurry.set()
 
     def _stop(self, args: Mapping[str, Any], progress: Progress) -> Any:
         timeout_s = args.get("timeout_s")

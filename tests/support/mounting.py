@@ -119,6 +119,8 @@ class Mounted:
                 self.close()
                 raise AssertionError(f"not mounted after {PATIENCE_S:g} s\n{self.log}")
             line = pipe.readline()
+            while b'"waiting"' in line:  # for the end of the last mount of the same home
+                line = pipe.readline()
         message = json.loads(line) if line else {}
         if "ready" not in message:
             code = self._process.wait(PATIENCE_S)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from boxfs.cli import mounts, places
+from boxfs.cli.cachefolder import ENDING, MOUNTED, STARTING, CacheFolder, Holder
 from boxfs.cli.exits import CliError, Exit
-from boxfs.cli.preflight import CacheFolder, check_mountpoint
+from boxfs.cli.preflight import check_mountpoint
+from boxfs.fuse import mountpoint
 
 
 def test_a_mount_finds_itself_by_any_path_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,6 +41,49 @@ def test_one_mount_per_cache_folder(tmp_path: Path) -> None:
     assert caught.value.code == Exit.BUSY
     first.close()
     CacheFolder(tmp_path / "c").close()
+
+
+def test_a_folder_is_waited_for_while_its_holder_ends(tmp_path: Path) -> None:
+    first = CacheFolder(tmp_path / "c")
+    first.say(ENDING)
+    said: list[str] = []
+
+    def end(line: str) -> None:
+        said.append(line)
+        first.close()
+
+    CacheFolder(tmp_path / "c", tell=end).close()
+    assert said == [f"waiting for process {os.getpid()}, which is still ending"]
+
+
+def test_a_wait_has_an_end_that_says_what_to_do(tmp_path: Path) -> None:
+    first = CacheFolder(tmp_path / "c")
+    first.say(ENDING)
+    with pytest.raises(CliError, match=f"still ending after 0 s .* `kill {os.getpid()}` ends it") as caught:
+        CacheFolder(tmp_path / "c", patience_s=0)
+    assert caught.value.code == Exit.BUSY
+    first.close()
+
+
+def test_of_two_who_wait_one_gets_the_folder_and_the_other_is_told(tmp_path: Path) -> None:
+    first = CacheFolder(tmp_path / "c")
+    first.say(ENDING)
+    got: list[CacheFolder] = []
+
+    def overtaken(_line: str) -> None:
+        first.close()
+        got.append(CacheFolder(tmp_path / "c", "/place"))
+
+    with pytest.raises(CliError, match=f"in use by process {os.getpid()}, about to mount /place; give this one"):
+        CacheFolder(tmp_path / "c", tell=overtaken)
+    got[0].close()
+
+
+def test_a_mount_that_is_off_its_place_is_ending_before_it_knows() -> None:
+    here = next(one.path for one in mountpoint.mounts())
+    assert not Holder(os.getpid(), STARTING, "/nowhere").is_ending()
+    assert Holder(os.getpid(), MOUNTED, here).is_ending(), "what lies there is no mount of boxfs"
+    assert not Holder(2**22 + 1, MOUNTED, here).is_ending(), "nothing is known of a process elsewhere"
 
 
 def test_a_cache_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
