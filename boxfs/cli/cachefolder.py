@@ -118,8 +118,8 @@ class CacheFolder:
                 if waited_s > patience_s:
                     raise CliError(
                         f"cache folder {self.path} is in use by process {holder.pid}, which is still ending after "
-                        f"{waited_s:.0f} s (a program or a container may still use that mount): try again; `kill {holder.pid}` ends "
-                        "it, and what is unsent is kept",
+                        f"{waited_s:.0f} s (a program or a container may still use that mount): try again; "
+                        f"`kill {holder.pid}` ends it, and what is unsent is kept",
                         Exit.BUSY,
                     )
                 if waited_s > HURRY_S and not hurried:
