@@ -61,6 +61,7 @@ class OpenFile:
         self.unsaved_since_ns = 0
         self.sending: list[Sending] = []  # who reads the spool for an upload
         self.reader: VersionReader | None = None  # of base, opened when first needed
+        self.whole: VersionReader | None = None  # the same, where all that is read is the base's
         self._old_readers: list[VersionReader] = []
         # Guarded by the registry's lock (core/openfiles.py)
         self.handles = 0
@@ -85,6 +86,9 @@ class OpenFile:
 
         Raises what reading Box raises.
         """
+        whole = self.whole
+        if whole is not None:  # without the lock: an edit that begins just now comes after this read
+            return whole.read_into(buffer, offset)
         if self.static is not None:
             piece = self.static[offset : offset + len(buffer)]
             buffer[: len(piece)] = piece
@@ -119,6 +123,8 @@ class OpenFile:
         if self.reader is None:
             assert self.base is not None
             self.reader = open_base(self.base)
+            if self.spool is None and self.size == self.base_size == self.base.size:
+                self.whole = self.reader
 
     # Writing; all with the lock held
 
@@ -175,6 +181,7 @@ class OpenFile:
             self._set_base(Base(item.id, item.version_id, item.size or 0, item.sha1))
 
     def _set_base(self, base: Base) -> None:
+        self.whole = None
         if self.reader is not None:
             self._old_readers.append(self.reader)  # somebody may be reading from it just now
             self.reader = None
@@ -204,6 +211,7 @@ class OpenFile:
         if not self.unsaved:
             self.unsaved_since_ns = now_ns
             self.unsaved = True  # first: whoever opens the file now, without our lock, is to share it
+        self.whole = None
         if self.spool is None:
             self.extents = Extents()
             self.spool = new_spool()
@@ -272,7 +280,7 @@ class OpenFile:
         for reader in (self.reader, *self._old_readers):
             if reader is not None:
                 reader.close()
-        self.reader = None
+        self.reader = self.whole = None
         self._old_readers.clear()
 
 

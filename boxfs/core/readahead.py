@@ -31,7 +31,8 @@ class Sequence:
     def __init__(self, size: int, most: int = 32 * MIB) -> None:
         self._size = size
         self._most = most
-        self._next: int | None = None
+        self.next: int | None = None  # where it goes on
+        self.slack = NEAR  # how far from there
         self._window = 0
         self._grown_at = 0
         self.from_begin = False  # every read so far was part of one run that began with the file
@@ -39,45 +40,52 @@ class Sequence:
 
     def first_stop(self, start: int, stop: int) -> int:
         """Return where the fetch of a read of [start, stop) that finds nothing should end."""
-        if (start == 0 and self._next is None) or (self._window and self.goes_on(start)):
+        if (start == 0 and self.next is None) or (self._window and self.goes_on(start)):
             return min(max(stop, start + FIRST), self._size)
-        if self._next is None and start >= self._size - FIRST:
+        if self.next is None and start >= self._size - FIRST:
             return self._size  # the tail: archives, films and documents have their tables there
         return stop
 
     def goes_on(self, start: int) -> bool:
         """Whether a read from `start` is the next of this sequence."""
-        return self._next is not None and abs(start - self._next) <= (SLACK if self._window else NEAR)
+        return self.next is not None and abs(start - self.next) <= self.slack
 
     def advance(self, start: int, stop: int, connections: int = 8) -> Ahead | None:
         """Note a read of [start, stop); return what to fetch ahead now, over so many connections."""
-        last, self._next = self._next, stop
+        last, self.next = self.next, stop
         if last is None:
             self.from_begin = start == 0
             if start != 0:
                 return None
             self._window, self._grown_at, self._asked = FIRST, stop, max(stop, FIRST)
+            self.slack = SLACK
             return None
-        if abs(start - last) > (SLACK if self._window else NEAR):
+        if abs(start - last) > self.slack:
             self._window = 0
+            self.slack = NEAR
             self.from_begin = False
             return None
-        self._next = max(last, stop)
+        self.next = max(last, stop)
         if not self._window:
-            self._window, self._grown_at, self._asked = FIRST, self._next, self._next
-        elif self._next - self._grown_at >= self._window // 4:
+            self._window, self._grown_at, self._asked = FIRST, self.next, self.next
+            self.slack = SLACK
+        elif self.next - self._grown_at >= self._window // 4:
             self._window = min(self._window * 2, self._most)
-            self._grown_at = self._next
+            self._grown_at = self.next
         # A power of two, so that memory fits again.
         piece = min(max(1 << (self._window // connections).bit_length() - 1, FIRST), LARGEST_PIECE)
-        begin = max(self._asked, self._next)
-        end = min(self._next + self._window, self._size)
+        begin = max(self._asked, self.next)
+        end = min(self.next + self._window, self._size)
         if end < self._size:
             end -= (end - begin) % piece
         if end <= begin:
             return None
         self._asked = end
         return Ahead(begin, end, piece)
+
+    def begun_at(self, stop: int) -> None:
+        """The first read, in the middle of the file, ended there."""
+        self.next = stop
 
     def refused(self, stop: int) -> None:
         """What was asked for is only fetched up to `stop`: ask for the rest again."""
@@ -91,6 +99,26 @@ class Sequences:
         self._size = size
         self._most = most
         self._all: tuple[Sequence, ...] = ()  # the one used last first
+        # Where reads ended that went on with nothing and found all they wanted; in units of NEAR as well.
+        self._stops = [-1] * MOST_SEQUENCES
+        self._places = [-9] * MOST_SEQUENCES
+        self._turn = 0
+
+    def is_alone(self, start: int, stop: int) -> bool:
+        """Note a read of [start, stop) that found all it wants; False where it may go on with another: ask `of`.
+
+        What most random reads need, at little cost.
+        """
+        place, places = start // NEAR, self._places
+        if not start or place in places or place - 1 in places or place + 1 in places:
+            return False
+        for sequence in self._all:
+            if (further := sequence.next) is not None and abs(start - further) <= sequence.slack:
+                return False
+        turn = self._turn
+        self._stops[turn], places[turn] = stop, stop // NEAR
+        self._turn = (turn + 1) % MOST_SEQUENCES
+        return True
 
     def of(self, start: int) -> Sequence:
         """Return the sequence that a read from `start` goes on with, a new one if there is none."""
@@ -102,5 +130,10 @@ class Sequences:
                 break
         else:
             sequence = Sequence(self._size, self._most)
+            for turn, stop in enumerate(self._stops):
+                if stop >= 0 and abs(start - stop) <= NEAR:
+                    sequence.begun_at(stop)
+                    self._stops[turn], self._places[turn] = -1, -9
+                    break
         self._all = (sequence, *(other for other in known if other is not sequence))[:MOST_SEQUENCES]
         return sequence

@@ -264,11 +264,14 @@ class _Reader:
         stop = min(offset + len(buffer), source.size)
         if offset >= stop:
             return 0
-        buffer = buffer[: stop - offset]
+        if stop - offset < len(buffer):
+            buffer = buffer[: stop - offset]
         done = source.read_ready(buffer, offset)
         if cached_only:
             if done < len(buffer):
                 raise NotCached("not on this machine; this program reads cached files only (option cached_only)")
+            return done
+        if done == len(buffer) and self._sequences.is_alone(offset, stop):
             return done
         sequence = self._sequences.of(offset)
         if done < len(buffer):

@@ -104,6 +104,8 @@ class Source:
 
     def read_ready(self, buffer: memoryview, offset: int) -> int:
         """Copy what is at hand from `offset` on, in memory or on disk; return how many bytes.  Never waits for Box."""
+        if not self._pieces:
+            return self._blocks.read_into(self.key, self.size, buffer, offset)
         done = 0
         while done < len(buffer):
             at = offset + done

@@ -21,7 +21,7 @@ from boxfs.base.types import HandleNo, Ino
 from boxfs.fuse.buffers import BUFFER_BYTES, Memory
 from boxfs.fuse.defects import Defects
 from boxfs.fuse.invalidation import SeenNames
-from boxfs.fuse.library import Library
+from boxfs.fuse.library import SMALL, Library
 from boxfs.fuse.operations import Operations
 from boxfs.fuse.options import MountOptions
 from boxfs.fuse.requests import Reply, Requests
@@ -162,7 +162,8 @@ class Binding:
         return callback
 
     def _make_read(self) -> Callable[..., None]:
-        read_into, reply, fh = self._operations.read_into, self._library.reply_buf, self._fh_offset
+        read_into, fh = self._operations.files.read_into, self._fh_offset
+        small, large = self._library.reply_small, self._library.reply_large
         # The last one given back is the next one taken: as few as read at once, and still in the processor's cache.
         spare: list[Memory] = []
 
@@ -170,19 +171,20 @@ class Binding:
             memory: Any = None
             try:
                 if size > BUFFER_BYTES:
-                    large: Any = (ctypes.c_char * size)()
-                    address, view = ctypes.addressof(large), memoryview(large).cast("B")
+                    other: Any = (ctypes.c_char * size)()
+                    address, view = ctypes.addressof(other), memoryview(other).cast("B")
                 else:
                     try:
                         memory = spare.pop()
                     except IndexError:
                         memory = Memory()
                     address, view = memory.address, memory.view
-                count = read_into(HandleNo(_u64(fi + fh).value), view[:size], offset)
+                handle: Any = _u64(fi + fh).value
+                count = read_into(handle, view[:size], offset)
             except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered
                 self._fail(req, "read", ino, error)
             else:
-                reply(req, address, count)
+                (small if count <= SMALL else large)(req, address, count)
             if memory is not None:
                 spare.append(memory)
 

@@ -24,7 +24,7 @@ from boxfs.base.errors import FsError
 
 # libfuse 3.17 and later have the soname .so.4; the functions and layouts used here exist in both.
 _NAMES = ("libfuse3.so.4", "libfuse3.so.3")
-_SMALL = 64 << 10  # bytes that are copied in less time than it takes to get the interpreter's lock back
+SMALL = 64 << 10  # bytes that are copied in less time than it takes to get the interpreter's lock back
 _PATH_VARIABLE = "FUSE_LIBRARY_PATH"  # what mfusepy reads
 
 
@@ -85,7 +85,7 @@ class Library:
         )
 
     def reply_buf(self, req: int, address: int, size: int) -> int:
-        reply = self.reply_small if size <= _SMALL else self.reply_large
+        reply = self.reply_small if size <= SMALL else self.reply_large
         found: int = reply(req, address, size)
         return found
 

@@ -250,9 +250,6 @@ class Operations:
             self.changes.note()
         return self._seen(attr), node, handle
 
-    def read_into(self, handle: HandleNo, buffer: memoryview, offset: int) -> int:
-        return self.files.read_into(handle, buffer, offset)
-
     def write(self, node: int, handle: HandleNo, data: memoryview, offset: int, caller: Caller | None) -> int:
         """caller: only needed where `writing_needs_caller` says so."""
         count = self.files.write(handle, data, offset)

@@ -37,6 +37,7 @@ PAGE = 4096  # what a file on disk is rounded up to
 MOST_BLOCKS = 256  # of a segment: 32 MiB
 MOST_OPEN = 512  # segment files kept open
 RECOUNT_S = 5.0  # how long a stop may take for the counting that an unclean end made necessary
+FRESH_S = 0.5  # a segment that was used since stays where it is in the order of use
 HOLD_OFF_S = 5.0  # after the disk was full nothing is stored for so long
 
 
@@ -74,23 +75,28 @@ class Blocks:
 
         size: of the whole version.
         """
+        number, at = divmod(offset, self._segment_bytes)
+        if at + len(buffer) <= self._segment_bytes:  # a small read: no loop
+            return self._read_from(key, size, number, buffer, at)
         done = 0
         stop = min(offset + len(buffer), size)
         while offset + done < stop:
             number, at = divmod(offset + done, self._segment_bytes)
-            segment = self._segment(key, size, number)
-            if segment is None:
-                break
             end = min(stop, (number + 1) * self._segment_bytes)
-            try:
-                count = segment.read_into(buffer[done : end - offset], at)
-            except OSError as error:
-                self._complain("read", error)
-                break
-            done += count
+            done += self._read_from(key, size, number, buffer[done : end - offset], at)
             if offset + done < end:
                 break
         return done
+
+    def _read_from(self, key: str, size: int, number: int, buffer: memoryview, at: int) -> int:
+        segment = self._segment(key, size, number)
+        if segment is None:
+            return 0
+        try:
+            return segment.read_into(buffer, at)
+        except OSError as error:
+            self._complain("read", error)
+            return 0
 
     def missing(self, key: str, size: int, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the ranges of [start, stop) in whole blocks that are not held, merged and in order."""
@@ -263,11 +269,16 @@ class Blocks:
         return self._root / key[:2] / f"{key}.{number}"
 
     def _segment(self, key: str, size: int, number: int) -> Segment | None:
+        now = time.time()
+        segment = self._open.get((key, number))  # without the lock: a stale look finds what was there a moment ago
+        if segment is not None and now < segment.used_s + FRESH_S:
+            segment.used_s = now
+            return segment
         with self._lock:
             segment = self._open.get((key, number))
             if segment is not None:
                 self._open.move_to_end((key, number))
-                segment.used_s = time.time()
+                segment.used_s = now
                 return segment
             if self._closed:
                 return None

@@ -383,6 +383,29 @@ def test_what_was_just_uploaded_is_read_without_a_download(drive: Drive) -> None
     assert drive.remote.counts()["download"] == 1
 
 
+@pytest.mark.parametrize("edit", ["write", "truncate", "zero", "copy"])
+def test_a_file_that_was_read_unedited_reads_as_edited(drive: Drive, edit: str) -> None:
+    """The short way to an unedited file's bytes is left at the first edit, also by a handle that reads only."""
+    for name, data in (("f", b"0123456789"), ("g", b"abc")):
+        drive.write(name, data)
+    drive.push()
+    drive.fs.files.drop_retired(1 << 62)
+    reading = drive.open("f")
+    assert drive.get(reading) == b"0123456789"
+    handle = drive.open("f", os.O_RDWR)
+    assert drive.get(reading) == b"0123456789"
+    if edit == "write":
+        drive.put(handle, b"XY", 4)
+    elif edit == "zero":
+        drive.fs.fallocate(handle, 16, 4, 2)
+    else:
+        drive.fs.setattr(drive.ino("f"), size=6 if edit == "truncate" else 0, handle=handle, caller=ME)
+    if edit == "copy":
+        assert drive.fs.copy_range(drive.open("g"), 0, handle, 0, 3) == 3
+    expected = {"write": b"0123XY6789", "truncate": b"012345", "zero": b"0123\0\0006789", "copy": b"abc"}
+    assert drive.get(reading) == drive.get(handle) == expected[edit]
+
+
 def test_bytes_written_while_the_upload_runs_are_sent_next(drive: Drive) -> None:
     writer = drive.open("f", os.O_RDWR | os.O_CREAT)
     drive.put(writer, b"one", 0)

@@ -55,6 +55,12 @@ def test_what_was_put_is_read_and_what_was_not_is_missing(blocks: Blocks) -> Non
     assert blocks.cached_bytes(KEY, SIZE) == SIZE - 22 * BLOCK
 
 
+def test_nothing_is_read_at_and_beyond_the_end(blocks: Blocks) -> None:
+    size = 2 * BLOCK
+    assert blocks.put("whole", size, 0, memoryview(DATA)[:size])
+    assert [read(blocks, at, 10, "whole", size) for at in (size, size + 5, 1 << 40)] == [b""] * 3
+
+
 def test_blocks_are_there_after_closing_and_opening(tmp_path: Path) -> None:
     first = Blocks(tmp_path / "blocks", 256 * MIB)
     put(first, 0, SIZE)

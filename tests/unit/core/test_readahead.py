@@ -1,0 +1,65 @@
+"""What counts as a run: the reads that are told apart cheaply are told apart as all others are."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from boxfs.core.readahead import FIRST, MIB, NEAR, Sequences
+
+SIZE = 200 * MIB
+FEW = 4096
+
+
+def ask(sequences: Sequences, start: int, stop: int) -> tuple[int, int] | None:
+    """Read [start, stop), all of which is at hand, as a reader does; return what it fetches ahead."""
+    if sequences.is_alone(start, stop):
+        return None
+    ahead = sequences.of(start).advance(start, stop)
+    return None if ahead is None else (ahead.start, ahead.stop)
+
+
+def test_a_run_that_begins_in_the_middle_is_known_at_its_second_read() -> None:
+    sequences = Sequences(SIZE)
+    start = 50 * MIB
+    assert ask(sequences, start, start + NEAR) is None
+    assert ask(sequences, start + NEAR, start + 2 * NEAR) == (start + 2 * NEAR, start + 2 * NEAR + FIRST)
+
+
+def test_a_run_from_the_begin_is_one_with_its_first_read() -> None:
+    sequences = Sequences(SIZE)
+    assert not sequences.is_alone(0, NEAR)
+    sequences.of(0).advance(0, NEAR)
+    assert not sequences.is_alone(NEAR, 2 * NEAR)
+    assert sequences.of(NEAR).from_begin
+
+
+def test_reads_here_and_there_stay_alone_between_two_runs() -> None:
+    """Two readers of a run each, and one that jumps about: both runs go on being known."""
+    sequences = Sequences(SIZE)
+    places = random.Random(1)
+    one, two = 20 * MIB, 120 * MIB
+    ahead = []
+    for step in range(64):
+        ahead += [ask(sequences, at + step * NEAR, at + (step + 1) * NEAR) for at in (one, two)]
+        for _ in range(3):  # few enough between two reads of a run for both to be remembered
+            at = 160 * MIB + places.randrange(0, 40 * MIB, NEAR * 4)
+            ask(sequences, at, at + FEW)
+    reached = [max(each[1] for each in ahead if each and (each[0] < 100 * MIB) == low) for low in (True, False)]
+    assert reached[0] > one + 64 * NEAR
+    assert reached[1] > two + 64 * NEAR
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reads_told_apart_cheaply_give_what_all_others_give(seed: int) -> None:
+    """Whether the second of two reads goes on with the first does not depend on the way that it is found out."""
+    places = random.Random(seed)
+    first = places.randrange(FEW, SIZE // 2, FEW)
+    second = first + places.choice([places.randrange(-3 * NEAR, 3 * NEAR, FEW), places.randrange(SIZE // 3)])
+    second = max(second, FEW)
+    cheap, plain = Sequences(SIZE), Sequences(SIZE)
+    ask(cheap, first, first + FEW)
+    plain.of(first).advance(first, first + FEW)
+    expected = plain.of(second).advance(second, second + FEW)
+    assert ask(cheap, second, second + FEW) == (None if expected is None else (expected.start, expected.stop))
