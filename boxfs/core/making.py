@@ -43,24 +43,25 @@ class Making:
         self._conflicts = Conflicts(tree, remote, incoming)
         self.uploading = Uploading(tree, remote, contents, stopped=stopped, progress=progress)
 
-    def make(self, call: Call) -> None:
-        """Raises what Box, the network or the disk has against it."""
+    def make(self, call: Call) -> int:
+        """Return how many bytes Box took.  Raises what Box, the network or the disk has against it."""
         node = self._still(call)
         if node is None:
-            return
+            return 0
         match call:
+            case Upload():
+                return self._upload(call, node)
+            case UploadVersion():
+                return self._upload_version(call, node)
             case MakeFolder():
                 self._make_folder(call, node)
-            case Upload():
-                self._upload(call, node)
-            case UploadVersion():
-                self._upload_version(call, node)
             case Update():
                 self._update(call, node)
             case Delete():
                 self._delete(call, node)
             case SetProperties():
                 self._set_properties(call, node)
+        return 0
 
     def _still(self, call: Call) -> Node | None:
         """Return the node, if it still wants what is planned."""
@@ -103,7 +104,7 @@ class Making:
         with self._tree.change(frees=True) as change:
             self._taken_in(change, node, item)
 
-    def _upload(self, call: Upload, node: Node) -> None:
+    def _upload(self, call: Upload, node: Node) -> int:
         with self.uploading.prepared(node) as prepared:
             try:
                 item = self._copied(call, prepared) or self.uploading.new_file(
@@ -111,13 +112,13 @@ class Making:
                 )
             except NameTaken as error:
                 self._conflicts.name_taken(node, call.parent_id, call.name, error.holder, prepared)
-                return
+                return 0
             except NotFound:
                 self._conflicts.folder_missing(call.parent_id)
-                return
+                return 0
             except BaseGone:
                 self._conflicts.base_gone(node, call.parent_id, call.name)
-                return
+                return 0
             # A version that Box copied may be longer than what is left of it here: then our bytes follow as a version.
             same = item.size in (None, prepared.source.size)
             same = same and (prepared.source.is_copy or item.sha1 in (None, prepared.sha1))
@@ -127,6 +128,7 @@ class Making:
                 self._conflicts.served(change, node)
                 if now is not None and prepared.source.is_copy and same and not now.times_set:
                     change.put(replace(now, mtime_ns=item.content_modified_ns or now.mtime_ns))
+            return prepared.source.size
 
     def _copied(self, call: Upload, prepared: Prepared) -> Item | None:
         origin = prepared.source.copied_from
@@ -141,37 +143,38 @@ class Making:
         except NotFound:
             return None  # the original is gone: what is cached of it may do
 
-    def _upload_version(self, call: UploadVersion, node: Node) -> None:
+    def _upload_version(self, call: UploadVersion, node: Node) -> int:
         with self.uploading.prepared(node) as prepared:
             assert node.remote is not None
             assert node.content is not None
             try:
                 if self._conflicts.met(node, prepared):
-                    return
+                    return 0
                 item = self.uploading.new_version(
                     node, prepared, call.file_id, node.content.base_etag or node.remote.etag, call.name
                 )
             except (Changed, InDoubt) as error:
                 self._conflicts.look(node, prepared, error)
-                return
+                return 0
             except BaseGone:
                 parent_id = node.remote.parent_id
                 assert parent_id is not None
                 self._conflicts.base_gone(node, parent_id, call.name or node.remote.name)
-                return
+                return 0
             except NotFound:
                 self._conflicts.refused(node)
-                return
+                return 0
             except NameTaken as error:
                 assert node.remote.parent_id is not None
                 self._conflicts.name_taken(node, node.remote.parent_id, call.name or node.name, error.holder, None)
-                return
+                return 0
             asked = (call.name or node.remote.name, node.remote.parent_id)
             place = not self._is_older_name(node, item, asked[0])
             if not place:
                 asked = (item.name, asked[1])
             with self._tree.change(frees=True) as change:
                 self._taken_in(change, node, item, prepared.edit, asked=asked, place=place)
+            return prepared.source.size
 
     def _update(self, call: Update, node: Node) -> None:
         remote = node.remote

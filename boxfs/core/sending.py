@@ -42,7 +42,8 @@ class Sending:
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._tree, self._incoming, self._gateway = tree, incoming, gateway
-        # While the account is full (until then, ns) no upload is tried, but the first one after it.
+        # While the account is full (until then, ns) no bytes are sent.  That there is room again is said by an upload
+        # that Box took bytes of: an empty one always fits.
         self.full_until_ns = 0
         self._full_times = 0
         self.progress: dict[Ino, tuple[int, int]] = {}  # bytes sent, bytes in all, of uploads under way
@@ -93,9 +94,9 @@ class Sending:
                 node = self._tree.node(call.ino)
                 if node is None or node.size:  # as the planner sees it, else it would plan the same again at once
                     raise GivenUp("the account is full")
-            self.making.make(call)
+            took = self.making.make(call)
             self._gateway.answered()
-            if isinstance(call, (Upload, UploadVersion)):
+            if took:
                 self.full_until_ns = self._full_times = 0
             for ino in self.inos(call):
                 self.errors.pop(ino, None)
@@ -127,7 +128,7 @@ class Sending:
                 return
             tries = node.attempts + 1
             wait_ns = int(backoff.delay_s(error, tries) * backoff.SECOND)
-            if isinstance(error, QuotaExceeded):
+            if isinstance(error, QuotaExceeded) and self._tree.clock() >= self.full_until_ns:  # else as the one before
                 self._full_times += 1
                 self.full_until_ns = self._tree.clock() + int(backoff.delay_s(error, self._full_times) * backoff.SECOND)
             reason = backoff.reason(error)

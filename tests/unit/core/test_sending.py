@@ -15,8 +15,9 @@ from boxfs.base.errors import (
     Unreachable,
 )
 from boxfs.base.types import ROOT_FOLDER, Kind
+from boxfs.core.calls import Call
 from tests.support.memoryremote import MemoryRemote
-from tests.support.syncing import Machine
+from tests.support.syncing import SECOND, Machine
 
 
 def test_new_file_is_one_call(here: Machine, remote: MemoryRemote) -> None:
@@ -262,3 +263,67 @@ def test_full_account_is_asked_by_one_file_not_by_all(here: Machine, remote: Mem
     remote.faults.clear()
     here.settle()
     assert len(remote.box.tree()) == 31
+
+
+def test_an_upload_without_bytes_does_not_say_that_a_full_account_has_room(here: Machine, remote: MemoryRemote) -> None:
+    for name in "abc":
+        here.write(name, name.encode())
+    remote.fail("upload_file", QuotaExceeded("full"))
+    here.clock.pass_(5)
+    here.push()
+    assert remote.counts()["upload_file"] == 1
+    here.write("empty", b"")
+    here.clock.pass_(5)
+    here.push()
+    assert remote.box.tree() == {"empty": b""}
+    for _ in range(10):
+        here.clock.pass_(5)
+        here.push()
+    assert remote.counts()["upload_file"] == 2  # the first of the three, and the empty one
+    here.settle()
+    assert len(remote.box.tree()) == 4
+
+
+def test_a_call_that_is_not_wanted_any_more_does_not_say_that_a_full_account_has_room(
+    here: Machine, remote: MemoryRemote
+) -> None:
+    for name in "abc":
+        here.write(name, name.encode())
+    remote.fail("upload_file", QuotaExceeded("full"))
+    here.clock.pass_(5)
+    calls = here.sync.pushing.plan().calls
+    assert here.sync.sending.claim(calls[0])
+    here.sync.sending.run(calls[0])
+    full_until_ns = here.sync.sending.full_until_ns
+    assert full_until_ns > here.clock()
+    here.write("empty", b"")
+    here.clock.pass_(5)
+    (call,) = here.sync.pushing.plan().calls
+    here.rename("empty", "moved")
+    assert here.sync.sending.claim(call)
+    here.sync.sending.run(call)
+    assert here.sync.sending.full_until_ns == full_until_ns
+
+
+def test_uploads_that_find_the_account_full_at_the_same_time_count_as_one(here: Machine, remote: MemoryRemote) -> None:
+    for name in "abcd":
+        here.write(name, name.encode())
+    remote.fail("upload_file", QuotaExceeded("full"), times=4)
+    here.clock.pass_(5)
+    sending = here.sync.sending
+    calls = here.sync.pushing.plan().calls
+    make = sending.making.make
+    under_way = iter(calls[1:])
+
+    def at_once(call: Call) -> int:
+        following = next(under_way, None)
+        if following is not None:  # begins before this one has its answer
+            assert sending.claim(following)
+            sending.run(following)
+        return make(call)
+
+    sending.making.make = at_once  # type: ignore[method-assign]
+    assert sending.claim(calls[0])
+    sending.run(calls[0])
+    assert remote.counts()["upload_file"] == 4
+    assert sending.full_until_ns - here.clock() < 200 * SECOND
