@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from boxfs.base.errors import Busy, NotADirectory, NotFound
+from boxfs.base.errors import Busy, NoSpace, NotADirectory, NotFound
 from boxfs.base.flight import SingleFlight
 from boxfs.base.types import ROOT_INO, Event, EventKind, Ino, Item, Kind
 from boxfs.core.backoff import SECOND, is_global
@@ -48,9 +48,6 @@ class Incoming:
         Raises NotFound where Box has the folder no more, NotADirectory, Unreachable and the like.
         """
         return self._flights.do(ino, lambda: self._list(ino, background))
-
-    def is_listing(self, ino: Ino) -> bool:
-        return self._flights.busy(ino)
 
     def _list(self, ino: Ino, background: bool) -> Node:
         self.ensure_begun()
@@ -187,6 +184,12 @@ class Incoming:
                     self.list_folder(ino, background=True)
                 except (NotFound, NotADirectory):
                     continue
+                except Exception as error:
+                    if is_global(error) or isinstance(error, NoSpace):
+                        with self._tree.lock:
+                            self.memory.relist[ino] = None
+                        raise
+                    log.warning("Box does not list %r again: %s", folder.name, error)
 
     def _ask(self, key: Key) -> None:
         try:
@@ -204,12 +207,18 @@ class Incoming:
                 self.memory.later = {k: i for k, i in self.memory.later.items() if (Kind.FOLDER, i.parent_id) != key}
             return
         with self._tree.change() as change:
+            later = dict(self.memory.later)
+
+            def undo() -> None:  # to be asked again
+                self.memory.strays[key] = None
+                self.memory.later.update(later)
+
+            change.undo.append(undo)
             merge = Merge(change, self.memory)
             merge.asked = merge.makes_wait = True
             if item is not None and not item.trashed:
-                later = list(self.memory.later.values())
                 self.memory.later.clear()
-                merge.learn([item, *later])
+                merge.learn([item, *later.values()])
                 lost = [i for i in self.memory.later.values() if i.parent_id is None]
             else:
                 merge.missing(key)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from boxfs.base.errors import InvalidArgument, NoSpace
+from boxfs.base.errors import Denied, InvalidArgument, NoSpace, Unreachable
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Event, EventKind, EventPage, Kind
 from boxfs.core.hearing import KEPT_NS
+from boxfs.core.merge import Merge
 from tests.support.memorybox import MemoryBox
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import SECOND, Machine
@@ -272,3 +273,55 @@ def test_what_came_back_from_the_trash_before_it_was_heard_of_is_shown(known: Ma
     known.hear()
     assert known.has("back")
     assert known.read("back") == b"1"
+
+
+def full(*_: object) -> None:
+    raise NoSpace("the disk is full")
+
+
+def test_an_answer_about_a_stray_that_cannot_be_stored_is_asked_for_again(
+    known: Machine, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with remote.someone() as box:
+        held = box.create(Kind.FILE, ROOT_FOLDER, "c", b"c")
+    known.sync.incoming.ask_for([held.key])
+    with monkeypatch.context() as patch:
+        patch.setattr(known.tree.records, "begin", full)
+        with pytest.raises(NoSpace):
+            known.sync.incoming.settle_strays()
+    assert not known.has("c")
+    known.sync.incoming.settle_strays()
+    assert known.has("c")
+    known.close()
+
+
+def test_a_stale_folder_that_box_does_not_list_holds_up_nothing_else(known: Machine, remote: MemoryRemote) -> None:
+    with known.tree.change() as change:
+        merge = Merge(change, known.sync.incoming.memory)
+        merge.mark_stale(known.node("d").ino, "as the test has it")
+        merge.mark_stale(ROOT_INO, "as the test has it")
+    remote.fail("list_folder", Denied("not yours"))
+    known.sync.incoming.settle_strays()
+    assert known.node("").stale is None
+    assert known.node("d").stale is not None
+    known.close()
+
+
+@pytest.mark.parametrize("fails", ["network", "disk"])
+def test_a_stale_folder_that_could_not_be_listed_is_listed_the_next_time(
+    known: Machine, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    remote.box.create(Kind.FILE, ROOT_FOLDER, "c", b"c")
+    with known.tree.change() as change:
+        Merge(change, known.sync.incoming.memory).mark_stale(ROOT_INO, "as the test has it")
+    with monkeypatch.context() as patch:
+        if fails == "disk":
+            patch.setattr(known.tree.records, "begin", full)
+        else:
+            patch.setattr(remote, "offline", True)
+        with pytest.raises((NoSpace, Unreachable)):
+            known.sync.incoming.settle_strays()
+    known.sync.incoming.settle_strays()
+    assert known.node("").stale is None
+    assert known.has("c")
+    known.close()
