@@ -86,9 +86,9 @@ class Change:
                 return ino
         if tree._next_ino >= tree._reserved_ino:
             start = tree._reserved_ino or int(tree.records.fact("next_ino") or "1")
-            tree._next_ino, tree._reserved_ino = start, start + _INO_STRIDE
-            self.run(tree.records.set_fact, "next_ino", str(tree._reserved_ino))
             self.touched.setdefault(ROOT_INO, tree.node(ROOT_INO))  # an undo must reset the count
+            self.run(tree.records.set_fact, "next_ino", str(start + _INO_STRIDE))
+            tree._next_ino, tree._reserved_ino = start, start + _INO_STRIDE
         ino = inodes.counted(tree._next_ino)
         tree._next_ino += 1
         return ino
@@ -101,6 +101,7 @@ class Change:
         if old is node:
             return node
         moved = old is None or old.parent != node.parent or old.name != node.name
+        self.touched.setdefault(ino, old)  # first: what fails between here and the end is undone
         if old is not None:
             tree._forget_vacated(old)
             if moved:
@@ -173,6 +174,7 @@ class Change:
         old = tree._load(ino)
         if old is None:
             return
+        self.touched.setdefault(ino, old)
         tree._unlink(old)
         if self._notes_names:
             self._note_names(old.parent)

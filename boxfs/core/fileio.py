@@ -206,10 +206,10 @@ class FileIo(Namespace):
             if offset + len(data) > MAX_SIZE:
                 raise TooBig("the file would grow beyond what can be kept")
             with self.files.spools.editing(file):
-                file.write(data, offset, self.files.spools.new, self.tree.clock())
+                count = file.write(data, offset, self.files.spools.new, self.tree.clock())
         if held.sync:
             self.fsync(handle, True)
-        return len(data)
+        return count
 
     def _current_for(self, held: Handle) -> OpenFile:
         """Return the file to write to: the inode's current one, where another handle has changed that meanwhile."""
@@ -222,13 +222,15 @@ class FileIo(Namespace):
                 return live
         return file
 
-    def _truncate(self, file: OpenFile, size: int) -> None:
+    def _truncate(self, file: OpenFile, size: int, *, save: bool = False) -> None:
         if size < 0:
             raise InvalidArgument("a size below zero")
         if size > MAX_SIZE:
             raise TooBig("the file would grow beyond what can be kept")
         with self.files.spools.editing(file):
             file.truncate(size, self.files.spools.new, self.tree.clock())
+            if save:
+                self.files.saving.save(file)
 
     def _set_size(self, ino: Ino, size: int, handle: HandleNo | None) -> None:
         """truncate(2), ftruncate(2)."""
@@ -248,8 +250,9 @@ class FileIo(Namespace):
         file = self.files.open(ino, writing=True)
         try:
             if file.size != size:
-                self._truncate(file, size)
-            self.files.saving.save(file)
+                self._truncate(file, size, save=True)
+            else:
+                self.files.saving.save(file)
         finally:
             self.files.release(file, writing=True)
 
@@ -367,12 +370,11 @@ class FileIo(Namespace):
             if got == 0:
                 break
             try:
-                self.write(target, buffer[:got], offset + done)
+                done += self.write(target, buffer[:got], offset + done)
             except FsError:
                 if done:
                     return done
                 raise
-            done += got
         return done
 
     def _forget_handles(self) -> None:

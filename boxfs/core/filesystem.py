@@ -247,3 +247,5 @@ class FileSystem(Xattrs):
         self.files.adopt_retired(self._stopping.is_set)
         self.files.drop_retired(self.tree.clock())
         self._spool.clear_out()
+        with self.tree.lock:
+            self.tree.records.keep_ballast()

@@ -64,7 +64,8 @@ class Identities:
             if content is None:
                 number, edit = self._spool.new().number, change.tree.new_edit()
                 content = Content(number, edit, remote.version_id, remote.size or 0, None, remote.id)
-                self._lent[remote.id] = old.ino
+                self._lend(remote.id, old.ino)
+                change.undo.append(lambda: self._lend(remote.id, None))
             elif content.base is not None:
                 content = replace(content, base_etag=None, base_file=content.base_file or remote.id)
             else:
@@ -83,8 +84,12 @@ class Identities:
         return the item to that; tell whether it was so.
         """
         remote = node.remote
-        lender = change.node(self._lent.pop(remote.id, Ino(-1))) if remote is not None else None
-        if remote is None or lender is None or lender.remote is not None or lender.content is None:
+        ino = self._lent.pop(remote.id, None) if remote is not None else None
+        if remote is None or ino is None:
+            return False
+        change.undo.append(lambda: self._lend(remote.id, ino))
+        lender = change.node(ino)
+        if lender is None or lender.remote is not None or lender.content is None:
             return False
         if self._is_being_sent(change, node):
             return False
@@ -100,6 +105,13 @@ class Identities:
         change.remove(node.ino)
         change.put(replace(lender, remote=remote, content=None))
         return True
+
+    def _lend(self, item_id: ItemId, ino: Ino | None) -> None:
+        """Note who gave the item away; None: nobody."""
+        if ino is None:
+            self._lent.pop(item_id, None)
+        else:
+            self._lent[item_id] = ino
 
     def _is_being_sent(self, change: Change, node: Node) -> bool:
         """Other bytes are on their way to the item, or there although no reply said so: it is not what it was."""

@@ -16,6 +16,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from typing import Any
 
 from boxfs.base.errors import FsError
 from boxfs.base.types import Etag, Ino, Item, ItemId, VersionId
@@ -26,6 +28,15 @@ from boxfs.store.spool import SpoolFile
 
 ZEROS = 1 << 20
 CLONE_LIMIT = 64 << 20  # a spool that is being sent is copied for a writer up to this size; beyond, the sending yields
+
+
+# What an edit changes of an OpenFile.
+_EDITED = (
+    *("unsaved", "unsaved_since_ns", "spool", "extents", "sending"),
+    *("base", "base_size", "size", "mtime_ns", "ctime_ns"),
+)
+_edited = attrgetter(*_EDITED)
+State = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +137,29 @@ class OpenFile:
             if self.spool is None and self.size == self.base_size == self.base.size:
                 self.whole = self.reader
 
-    # Writing; all with the lock held
+    # Writing; all with the lock held.  Where one of these raises, `restore` makes it undone: therefore the extents are
+    # changed in a copy, or when nothing can fail any more.
 
-    def write(self, data: memoryview, offset: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
-        """Raises NoSpace."""
+    def state(self) -> State:
+        """Return what an edit changes."""
+        state: State = _edited(self)
+        return state
+
+    def restore(self, state: State) -> None:
+        """Be as before an edit that failed.  A spool that it brought is dropped by who knows who needs it."""
+        for name, value in zip(_EDITED, state, strict=True):
+            setattr(self, name, value)
+        for sending in self.sending:
+            sending.owned = [spool for spool in sending.owned if spool is not self.spool]
+
+    def write(self, data: memoryview, offset: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> int:
+        """Return how many bytes were written: less than all where the disk takes no more.  Raises NoSpace."""
         spool = self.begin_edit(new_spool, now_ns)
-        spool.write(data, offset)
-        stop = offset + len(data)
+        stop = offset + spool.write(data, offset)
         self.extents.add(offset, stop)
         self.size = max(self.size, stop)
         self.mtime_ns = self.ctime_ns = now_ns
+        return stop - offset
 
     def truncate(self, size: int, new_spool: Callable[[], SpoolFile], now_ns: int) -> None:
         if size == 0 and self.spool is not None and (self.uploaded or self.spool.number == self.saved_number):
@@ -143,6 +167,7 @@ class OpenFile:
             # ones is found missing, where uploaded ones in its place would pass for them.
             self._replace_spool(new_spool())
         self.begin_edit(new_spool, now_ns)
+        self.extents = self.extents.copy()
         self.extents.cut(size)
         self.base_size = min(self.base_size, size)
         self.size = size
@@ -162,14 +187,15 @@ class OpenFile:
         """Have zeros in [start, stop), as far as the file goes.  Raises NoSpace."""
         spool = self.begin_edit(new_spool, now_ns)
         stop = min(stop, self.size)
-        self.extents.remove(start, stop)
-        covered = min(stop, self.base_size)  # zeros must lie over what the base has
-        zeros = memoryview(bytes(min(ZEROS, max(0, covered - start))))
-        while start < covered:
-            piece = zeros[: covered - start]
-            spool.write(piece, start)
-            self.extents.add(start, start + len(piece))
-            start += len(piece)
+        covered = max(start, min(stop, self.base_size))  # zeros must lie over what the base has
+        zeros = memoryview(bytes(min(ZEROS, covered - start)))
+        # First where the spool holds nothing that counts yet: the rest needs no more room.
+        for at, end, _ in sorted(self.extents.split(start, covered), key=itemgetter(2)):
+            while at < end:
+                at += spool.write(zeros[: end - at], at)
+        self.extents = self.extents.copy()
+        self.extents.add(start, covered)
+        self.extents.remove(covered, stop)
         self.mtime_ns = self.ctime_ns = now_ns
 
     def rebase(self, item: Item) -> None:
@@ -222,11 +248,12 @@ class OpenFile:
 
     def _leave_to_sender(self, new_spool: Callable[[], SpoolFile]) -> None:
         """The spool is being sent: go on with a copy of it, or where that is too much, stop the sending."""
-        assert self.spool is not None
+        spool = self.spool
+        assert spool is not None
         if self.extents.total <= CLONE_LIMIT:
             copy = new_spool()
-            self.spool.copy_to(copy, self.extents)
             self._replace_spool(copy)
+            spool.copy_to(copy, self.extents)
         else:
             for sending in self.sending:
                 sending.stale = True

@@ -57,7 +57,8 @@ class OpenFiles:
         self._current: dict[Ino, OpenFile] = {}  # guarded by _lock for writing
         self._open: dict[Ino, list[OpenFile]] = {}  # those with handles; guarded by _lock for writing
         self._retired: dict[Ino, OpenFile] = {}  # oldest first; guarded by _lock
-        self._unsaved: list[OpenFile] = []  # closed, but the disk was too full to record it; guarded by _lock
+        # Closed, but the disk was too full to record it.  Guarded by _lock, invariant: without handles, not dropped.
+        self._unsaved: list[OpenFile] = []
         self._born: dict[ItemId, int] = {}  # items made by our own uploads, and when; oldest first
         tree.on_uploaded = self._uploaded
         tree.held_inos = lambda: self._open
@@ -192,6 +193,7 @@ class OpenFiles:
         file.handles += 1
         file.writers += writing
         file.retired_ns = 0
+        self._forget_unsaved(file)  # its release sees to it from now on
         if self._retired.get(file.ino) is file:
             del self._retired[file.ino]
         if file.handles == 1:
@@ -228,16 +230,20 @@ class OpenFiles:
                 try:
                     if file.unsaved:
                         self.saving.save(file)
-                except (
-                    FsError
-                ) as error:  # the writer has been told at its flush; what it wrote is kept, and tried again
+                except FsError as error:
+                    # The writer has been told at its flush; what it wrote is kept, and tried again.
                     log.warning("what was written to %s cannot be recorded yet: %s", file.node.name, error)
                     self._unsaved.append(file)
                     return
                 self._put_away(file)
 
+    def _forget_unsaved(self, file: OpenFile) -> None:
+        if file in self._unsaved:
+            self._unsaved.remove(file)
+
     def _put_away(self, file: OpenFile) -> None:
-        """Nobody has the file open any more.  With the lock and the file's held."""
+        """Nobody has the file open any more, and it is saved.  With the lock and the file's held."""
+        self._forget_unsaved(file)
         if self._current.get(file.ino) is not file:
             self._drop(file)
         elif file.sending and not file.unlinked:
@@ -288,13 +294,13 @@ class OpenFiles:
                     log.warning("what was written to %s cannot be recorded: %s", file.node.name, error)
         for file in self._unsaved[:]:
             with self._lock, file.lock:
+                if file not in self._unsaved:
+                    continue
                 try:
                     self.saving.save(file)
                 except FsError:
                     continue
-                self._unsaved.remove(file)
-                if not file.handles:
-                    self._put_away(file)
+                self._put_away(file)
 
     # After an upload
 
@@ -406,6 +412,7 @@ class OpenFiles:
         return self._reading.open(base.file_id, base.version_id, base.size, base.sha1)
 
     def _drop(self, file: OpenFile) -> None:
+        self._forget_unsaved(file)
         file.close()
         if file.spool is not None:
             self.spools.let_go(file.spool.number)

@@ -31,6 +31,7 @@ class Saving:
                 return
             assert file.spool is not None
             with self._tree.change() as change:
+                self._undone(change, file)
                 node = None if file.unlinked else self._owner(file) or self._raised(file)
                 if node is None:
                     file.unlinked = True
@@ -54,7 +55,15 @@ class Saving:
                 # Within the change: who looks at node and file together must see both before or both after.
                 self._saved(change, file, content.spool)
                 file.unsaved = False
-                change.undo.append(lambda: setattr(file, "unsaved", True))
+
+    def _undone(self, change: Change, file: OpenFile) -> None:
+        """Where the change fails, nothing was saved."""
+        node, etag = file.node, file.etag
+
+        def undo() -> None:
+            file.node, file.etag, file.unsaved = node, etag, True
+
+        change.undo.append(undo)
 
     def _saved(self, change: Change, file: OpenFile, number: int) -> None:
         """The node names the file's spool from now on."""
@@ -65,7 +74,7 @@ class Saving:
 
         change.undo.append(undo)
         file.saved_number, file.uploaded = number, None
-        self._spools.name(number)
+        self._spools.name(number, change)
 
     def sync(self, file: OpenFile) -> None:
         """Have the disk hold the bytes as they were saved last, and note that they are there.  Waits for the disk.

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from boxfs.core.change import Change
 from boxfs.core.openfile import OpenFile
 from boxfs.core.tree import Tree
 from boxfs.store.spool import Spool, SpoolFile
@@ -58,11 +59,20 @@ class SpoolUse:
         elif orphan:
             self._spool.remove(number)
 
-    def name(self, number: int) -> None:
-        """A row names the file, or will when the change under way is committed."""
+    def name(self, number: int, change: Change | None = None) -> None:
+        """A row names the file, or will when `change` is committed."""
         with self._lock:
+            if change is not None and number not in self._named:
+                was_doomed = number in self._doomed
+                change.undo.append(lambda: self._unname(number, was_doomed))
             self._named.add(number)
             self._doomed.discard(number)
+
+    def _unname(self, number: int, was_doomed: bool) -> None:
+        with self._lock:
+            self._named.discard(number)
+            if was_doomed:
+                self._doomed.add(number)
 
     def _freed(self, number: int) -> None:
         """No row names it any more, as it seems."""
@@ -78,12 +88,21 @@ class SpoolUse:
 
     @contextmanager
     def editing(self, file: OpenFile) -> Iterator[None]:
-        """With the file's lock: a change of the bytes, after which a spool that was left behind is let go."""
+        """With the file's lock: a change of the bytes, after which a spool that was left behind is let go.
+
+        Where it fails the file is as it was.
+        """
         with file.lock:
-            before = file.spool
+            before, spool = file.state(), file.spool
             try:
                 yield
-            finally:
-                if before is not None and file.spool is not before:
-                    # The row still names it until the next save: only then may it go.
-                    self.let_go(before.number)
+            except BaseException:
+                brought = file.spool
+                file.restore(before)
+                if brought is not None and brought is not spool:
+                    brought.close()
+                    self.let_go(brought.number)
+                raise
+            if spool is not None and file.spool is not spool:
+                # The row still names it until the next save: only then may it go.
+                self.let_go(spool.number)

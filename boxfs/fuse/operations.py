@@ -111,7 +111,8 @@ class Operations:
         ino = self.views.ino(node)
         if size is not None and handle is None and self.views.former(node) is not None:
             raise Changed("the name that led here leads to other bytes now")
-        if self.clears_set_id and mode is None and (uid is not None or gid is not None):
+        clears = self.clears_set_id and mode is None and (uid is not None or gid is not None)
+        if clears:
             mode = self._cleared_mode(ino)
         attr = self.files.setattr(
             ino,
@@ -124,6 +125,8 @@ class Operations:
             handle=handle,
             caller=caller,
         )
+        if clears:
+            self._set_id.discard(ino)
         self.changes.note()
         if size is not None and self.views.is_former(node):
             self.views.on_changed(ino)
@@ -252,9 +255,9 @@ class Operations:
 
     def write(self, node: int, handle: HandleNo, data: memoryview, offset: int, caller: Caller | None) -> int:
         """caller: only needed where `writing_needs_caller` says so."""
-        count = self.files.write(handle, data, offset)
         if caller is not None:
             self._content_changed(self.views.ino(node), caller)
+        count = self.files.write(handle, data, offset)
         if self.views.is_former(node):
             self.views.on_changed(self.views.ino(node))
         self.changes.note()
@@ -264,8 +267,12 @@ class Operations:
         return self.clears_set_id and self.views.ino(node) in self._set_id
 
     def _content_changed(self, ino: Ino, caller: Caller) -> Attr | None:
-        mode = None if caller.uid == 0 else self._cleared_mode(ino)
-        return None if mode is None else self.files.setattr(ino, mode=mode, caller=caller)
+        if caller.uid == 0 or ino not in self._set_id:
+            return None
+        mode = self._cleared_mode(ino)
+        attr = None if mode is None else self.files.setattr(ino, mode=mode, caller=caller)
+        self._set_id.discard(ino)
+        return attr
 
     def _cleared_mode(self, ino: Ino) -> int | None:
         """The mode without the bits that give rights away, None where there are none."""
@@ -275,7 +282,6 @@ class Operations:
         cleared = mode & ~stat.S_ISUID
         if mode & stat.S_IXGRP:  # without it, S_ISGID means mandatory locking and stays
             cleared &= ~stat.S_ISGID
-        self._set_id.discard(ino)
         return None if cleared == mode else stat.S_IMODE(cleared)
 
     def flush(self, handle: HandleNo) -> None:

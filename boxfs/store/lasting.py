@@ -1,9 +1,18 @@
-"""Folders whose names last: what fsync(2) of a file does not promise of the name that leads to it."""
+"""What lasts: folders whose names do, which fsync(2) of a file does not promise; and what it is when a disk refuses."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+from boxfs.base.errors import FsError, NoSpace
+
+
+def disk_error(error: OSError, what: Path) -> FsError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"the disk that holds {what} is full")
+    return FsError(f"{what} cannot be used: {error.strerror}")
 
 
 def make_folder(folder: Path) -> None:

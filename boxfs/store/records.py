@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from boxfs.base.errors import FsError, NoSpace
-from boxfs.store.lasting import make_folder, sync_names
+from boxfs.store.lasting import disk_error, make_folder, sync_names
 from boxfs.store.schema import INDEXES, NODE_COLUMNS, TABLES, UNTOUCHED, VERSION
 
 NodeRow = tuple[Any, ...]  # in the order of NODE_COLUMNS
@@ -46,8 +46,8 @@ class Records:
         self.folder = folder
         self.path = folder / "state.db"
         self._ballast = folder / "ballast"
+        self._has_ballast = False
         self._wal_fd = -1
-        self.is_new = not self.path.exists()
         try:
             make_folder(folder)
         except OSError as error:
@@ -58,7 +58,7 @@ class Records:
             raise _translated(error, self.path) from error
         except sqlite3.DatabaseError as error:
             raise self._moved_aside(error) from error
-        self._keep_ballast()
+        self.keep_ballast()
 
     def _open(self) -> None:
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)
@@ -135,41 +135,50 @@ class Records:
 
     def release_ballast(self) -> bool:
         """Give the disk the room that was kept for deletions; return whether there was any."""
+        self._has_ballast = False
         try:
             self._ballast.unlink()
         except OSError:
             return False
         return True
 
-    def _keep_ballast(self) -> None:
+    def keep_ballast(self) -> None:
+        """Take room for deletions, if there is none taken and the disk has it."""
+        if self._has_ballast:
+            return
         try:
-            if self._ballast.exists() and self._ballast.stat().st_blocks * 512 >= BALLAST_BYTES:
-                return
             fd = os.open(self._ballast, os.O_CREAT | os.O_WRONLY, 0o600)
             try:
                 os.posix_fallocate(fd, 0, BALLAST_BYTES)
             finally:
                 os.close(fd)
+            self._has_ballast = True
         except OSError:  # a full disk: there is none to keep
             with contextlib.suppress(OSError):
                 self._ballast.unlink()
 
-    def keep_ballast(self) -> None:
-        """Take the room again, if the disk has it."""
-        self._keep_ballast()
-
     def sync(self) -> None:
-        """Make every commit so far survive a power cut.  Needs no lock."""
-        if self._wal_fd < 0:
-            fd = os.open(f"{self.path}-wal", os.O_RDONLY)
+        """Make every commit so far survive a power cut.  Needs no lock.  Raises NoSpace, FsError."""
+        try:
+            if self._wal_fd < 0:
+                self._open_log()
+            # A checkpoint beside this has the log and then the database written before it begins the log anew.
+            os.fdatasync(self._wal_fd)
+        except OSError as error:
+            raise disk_error(error, self.path) from error
+
+    def _open_log(self) -> None:
+        fd = os.open(f"{self.path}-wal", os.O_RDONLY)
+        try:
             sync_names(self.folder)  # the log's own name
             sync_names(self.folder.parent)
-            if self._wal_fd < 0:
-                self._wal_fd = fd
-            else:
-                os.close(fd)
-        # A checkpoint that runs beside this has the log and then the database written before it begins the log anew.
-        os.fdatasync(self._wal_fd)
+        except OSError:
+            os.close(fd)
+            raise
+        if self._wal_fd < 0:
+            self._wal_fd = fd
+        else:
+            os.close(fd)
 
     # Nodes
 
@@ -242,9 +251,6 @@ class Records:
         """Return the pending rows whose item Box has in that folder."""
         return self._all(f"SELECT {_COLUMNS} FROM nodes WHERE pending = 1 AND remote_parent = ?", remote_parent)
 
-    def count_pending(self) -> int:
-        return int(self._one("SELECT count(*) FROM nodes WHERE pending = 1")[0])
-
     def count_nodes(self) -> int:
         return int(self._one("SELECT count(*) FROM nodes")[0])
 
@@ -252,10 +258,6 @@ class Records:
         """Return the folders that are stale, or else all that are complete."""
         which = "stale IS NOT NULL" if stale else "complete = 1"
         return [ino for (ino,) in self._all(f"SELECT ino FROM nodes WHERE kind = 'folder' AND {which}")]
-
-    def spread_stale(self, why: str) -> None:
-        """Mark every complete folder stale."""
-        self._run("UPDATE nodes SET stale = ? WHERE kind = 'folder' AND complete = 1", why)
 
     def spools_of_nodes(self) -> set[int]:
         return {number for (number,) in self._all("SELECT spool FROM nodes WHERE spool IS NOT NULL")}

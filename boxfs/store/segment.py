@@ -62,10 +62,6 @@ class Segment:
     def has(self, index: int) -> bool:
         return self._state[index] != _ABSENT
 
-    def held_bytes(self) -> int:
-        """Return the bytes of the blocks that are there (proven or not)."""
-        return sum(self._block_length(index) for index, state in enumerate(self._state) if state)
-
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill `buffer` from `offset` as far as blocks in a row are good; return how many bytes (0: none).
 

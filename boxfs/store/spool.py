@@ -9,7 +9,6 @@ Numbers only grow and are never used twice while the process lives.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import threading
@@ -17,19 +16,13 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from boxfs.base.errors import FsError, NoSpace
+from boxfs.base.errors import FsError
 from boxfs.store.extents import Extents
-from boxfs.store.lasting import make_folder, sync_names
+from boxfs.store.lasting import disk_error, make_folder, sync_names
 
 _COPY_CHUNK = 1 << 20
 _OWNER = "owner"
 _ROOM = 64 << 20  # asked for at a time when the disk is full
-
-
-def disk_error(error: OSError, what: Path) -> FsError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(f"the disk that holds {what} is full")
-    return FsError(f"{what} cannot be used: {error.strerror}")
 
 
 class Spool:
@@ -44,7 +37,7 @@ class Spool:
         self._lock = threading.Lock()  # guards _last
         self._placed = False  # the folder's own name is known to be on disk
         self._leaving: set[int] = set()  # let go by the rows; guarded by _lock
-        # Makes what the rows say survive a power cut.
+        # Makes what the rows say survive a power cut.  Raises FsError.
         self.sync_rows: Callable[[], None] = lambda: None
         # Asked for so many bytes when the disk is full; returns how many it gave back (the cache makes room).
         self.make_room: Callable[[int], int] = lambda _wanted: 0
@@ -65,8 +58,13 @@ class Spool:
         return SpoolFile(self, number)
 
     def remove(self, number: int) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        """Raises FsError."""
+        try:
             os.unlink(self.path(number))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise disk_error(error, self.path(number)) from error
 
     def let_go(self, number: int) -> None:
         """No row names the file any more: have it removed by `clear_out`.
@@ -85,12 +83,12 @@ class Spool:
             return 0
         try:
             self.sync_rows()
-        except OSError as error:
+            for number in leaving:
+                self.remove(number)
+        except FsError:
             with self._lock:
                 self._leaving |= leaving
-            raise disk_error(error, self.folder) from error
-        for number in leaving:
-            self.remove(number)
+            raise
         return len(leaving)
 
     def owner(self) -> str | None:
@@ -148,8 +146,11 @@ class SpoolFile:
             os.close(self._fd)
             self._fd = -1
 
-    def write(self, data: memoryview, offset: int) -> None:
-        """Write all of `data`.  Raises NoSpace with an unknown part of it written."""
+    def write(self, data: memoryview, offset: int) -> int:
+        """Write `data`; return how much of it: less than all where the disk takes no more.
+
+        Raises NoSpace, FsError where it takes nothing.
+        """
         fd = self._open()
         done = 0
         while done < len(data):
@@ -157,8 +158,12 @@ class SpoolFile:
                 done += os.pwrite(fd, data[done:], offset + done)
             except OSError as error:
                 full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                if not full or not (self._spool.clear_out() or self._spool.make_room(max(len(data), _ROOM))):
-                    raise disk_error(error, self._spool.path(self.number)) from error
+                if full and (self._spool.clear_out() or self._spool.make_room(max(len(data), _ROOM))):
+                    continue
+                if done:
+                    break
+                raise disk_error(error, self._spool.path(self.number)) from error
+        return done
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill the buffer.  Raises FsError where the file ends before: bytes that were there are lost."""
@@ -204,14 +209,17 @@ class SpoolFile:
             return 0
 
     def sync(self) -> None:
-        """Make what was written survive a power cut, the name included.  Waits for the disk."""
+        """Make what was written survive a power cut, the name too.  Waits for the disk.  Raises NoSpace, FsError."""
         fd = self._open(create=False)
         if fd < 0:
             return
-        os.fdatasync(fd)
-        if not self._named:
-            self._spool.sync_names()
-            self._named = True
+        try:
+            os.fdatasync(fd)
+            if not self._named:
+                self._spool.sync_names()
+                self._named = True
+        except OSError as error:
+            raise disk_error(error, self._spool.path(self.number)) from error
 
     def _open(self, *, create: bool = True) -> int:
         if self._fd < 0:

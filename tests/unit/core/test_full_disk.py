@@ -120,3 +120,56 @@ def test_what_could_not_be_recorded_at_close_is_recorded_once_there_is_room(driv
     assert drive.remote.box.tree() == {"f": b"new"}
     drive.fs.files.drop_retired(1 << 62)
     assert drive.spooled() == []
+
+
+def test_what_could_not_be_recorded_at_close_but_at_the_next_is_let_go_once(drive: Drive) -> None:
+    drive.write("f", b"old")
+    handle = drive.open("f", os.O_RDWR)
+    drive.put(handle, b"new", 0)
+    save = drive.tree.records.save_spool
+
+    def full(number: int, extents: str) -> None:
+        raise NoSpace("the disk is full")
+
+    drive.tree.records.save_spool = full  # type: ignore[method-assign]
+    drive.fs.release(handle)
+    drive.fs.release(drive.open("f"))
+    drive.tree.records.save_spool = save  # type: ignore[method-assign]
+    drive.fs.release(drive.open("f"))
+    held = drive.open("f")
+    drive.fs.keep_house()
+    drive.unlink("f")
+    drive.spool.clear_out()
+    assert drive.get(held) == b"new"
+    drive.close_handle(held)
+    assert drive.fs.files.spools._uses == {}
+    assert drive.spooled() == []
+
+
+def test_inode_numbers_whose_reservation_found_no_room_are_not_given_out(drive: Drive, tmp_path: Path) -> None:
+    drive.ls()
+    set_fact = drive.tree.records.set_fact
+
+    def full(name: str, value: str | None) -> None:
+        raise NoSpace("the disk is full")
+
+    drive.tree.records.set_fact = full  # type: ignore[method-assign]
+    with pytest.raises(NoSpace):
+        drive.mkdir("a")
+    drive.tree.records.set_fact = set_fact  # type: ignore[method-assign]
+    drive.mkdir("a")
+    drive.crash()
+    again = Drive(tmp_path, drive.remote)
+    again.mkdir("b")
+    assert again.ls() == ["a", "b"]
+    again.close()
+    drive.tree = again.tree  # closed already, as the fixture does
+
+
+def test_the_room_for_removing_is_taken_again_when_there_is_some(drive: Drive) -> None:
+    ballast = drive.tree.records.folder / "ballast"
+    assert ballast.exists()
+    assert drive.tree.records.release_ballast()
+    assert not ballast.exists()
+    drive.fs.keep_house()
+    assert ballast.exists()
