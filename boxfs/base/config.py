@@ -139,7 +139,9 @@ class Options:
     noxattr: bool = option(False, "no extended attributes at all; saves a question per write", group="names")
 
     # Engine
-    workers: int = option(32, "threads that answer the kernel", group="engine", least=2)
+    workers: int = option(
+        64, "how many requests of the kernel may be answered at the same time", group="engine", least=2
+    )
     timeout: float = option(
         60.0, "how long one request to Box may stay silent", group="engine", unit="seconds", least=1
     )

@@ -7,5 +7,6 @@ operations.py    what each request means to the core
 folders.py       open folders: snapshots, offsets, what is fresh enough for the kernel to keep
 invalidation.py  tells the kernel what changed elsewhere
 mountpoint.py    looks at, cleans and detaches mount points
-session.py       mounts, runs the workers, hears signals, unmounts
+crew.py          the workers; interrupts.py: who of those that wait for an answer is to be let go
+session.py       mounts, hears signals, unmounts
 """

@@ -120,14 +120,14 @@ class Binding:
         want |= wished & conn.capable
         conn.want = want
         self._operations.clears_set_id = bool(want & _CAP_HANDLE_KILLPRIV_V2)
-        conn.max_background = self._options.max_background
-        conn.congestion_threshold = self._options.max_background * 3 // 4
+        conn.max_background = max(1, self._options.workers // 2)
+        conn.congestion_threshold = max(1, conn.max_background * 3 // 4)
         if conn.proto_minor < _EPOCH_MINOR or not self._options.epoch:
             self._requests.seen_names = SeenNames()
 
     # The hot ones: no reply object, no second function
     def _make_lookup(self) -> Callable[..., None]:
-        lookup, pack, reply = self._operations.lookup, self._requests.pack_entry, self._library.reply_entry
+        lookup, pack, reply = self._operations.lookup, self._requests.pack_entry, self._requests.reply_entry
         reply_err = self._library.reply_err
         negative = self._requests.packed.negative(self._options.negative_timeout_s)
         keep_negative = self._options.negative_timeout_s > 0
@@ -137,7 +137,7 @@ class Binding:
                 packed = pack(parent, name, lookup(Ino(parent), name))
             except NotFound:
                 if keep_negative:
-                    reply(req, negative)
+                    self._library.reply_entry(req, negative)
                 else:
                     reply_err(req, errno.ENOENT)
             except BaseException as error:  # noqa: BLE001 - whatever happens, the request must be answered

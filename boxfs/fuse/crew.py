@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable
 
 from boxfs.base.ending import wait_for
+from boxfs.fuse import interrupts
+from boxfs.fuse.interrupts import Interrupts
 from boxfs.fuse.library import Library
 
 log = logging.getLogger(__name__)
@@ -28,54 +30,51 @@ LISTENERS = 2
 STUCK_S = 0.002
 LOOK_S = 0.002  # how often it is looked while nobody listens
 IDLE_LOOK_S = 0.02  # the same, where all threads that may be are at work
+_OF_INTERRUPTS = interrupts.MESSAGE_BYTES
 _STACK_BYTES = 512 << 10
 _BUFFER_BYTES = 128  # struct fuse_buf, and room for what later releases of libfuse add
 
 
 class Crew:
     def __init__(self, library: Library, session: int, most: int, ended: Callable[[], None]) -> None:
-        """most: threads.  ended: called when one has ended, which is when the mount has gone."""
+        """most: threads, begun when needed.  ended: called when one has ended, which is when the mount has gone."""
+        self._library, self._session = library, session
         self._ended = ended
         self._lock = threading.Lock()
-        self._workers = [Worker(self, library, session, number) for number in range(max(most, LISTENERS))]
         # guarded by _lock
-        self._parked = self._workers[::-1]
+        self._most = max(most, LISTENERS)
+        self._workers: tuple[Worker, ...] = ()
+        self._parked: list[Worker] = []
         self._listening = 0  # wait for a request
         self._awake = 0  # of those, and of those that work, all that are not stuck
         self.is_over = False
         self._nobody_listens = threading.Event()
+        self._interrupts = Interrupts(library.session_fd(session), self._request)
         self._watch = threading.Thread(target=self._look_after, name="boxfs-fuse-watch", daemon=True)
 
     def start(self) -> None:
-        before = threading.stack_size(_STACK_BYTES)
         try:
-            for worker in self._workers:
-                worker.start()
+            with self._lock:
+                self._fill_locked()
+            self._watch.start()
         except RuntimeError:  # no more threads can be: those that began are to end before the session does
             self.ends()
             self.join(1.0)
             raise
-        finally:
-            threading.stack_size(before)
-        with self._lock:
-            self._fill_locked()
-        self._watch.start()
 
     @property
     def results(self) -> list[int | None]:
-        """Of each worker: None while it runs (or never ran), then 0 or -errno of what ended it."""
+        """Of each worker: None while it runs, then 0 or -errno of what ended it."""
         return [worker.result for worker in self._workers]
 
     @property
     def has_ended(self) -> bool:
-        return not any(worker.is_alive() and worker.result is None for worker in self._workers)
+        return None not in self.results
 
     def join(self, timeout_s: float | None = None, what: str = "") -> None:
         """what: how the log names a request that takes longer."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         for worker in self._workers:
-            if worker.ident is None:  # never began
-                continue
             if deadline is None:
                 worker.join()
             else:
@@ -112,13 +111,28 @@ class Crew:
         for worker in parked:
             worker.go.release()
         self._nobody_listens.set()
+        self._interrupts.end()
         self._ended()
+
+    def was_interrupt(self, message: bytes) -> bool:
+        """Whether the message was the kernel's word that a signal came to who waits for a request; it is seen to."""
+        unique = interrupts.interrupted(message)
+        if unique is not None:
+            self._interrupts.heard(unique)
+        return unique is not None
+
+    def _request(self, unique: int) -> interrupts.Request | None:
+        for worker in self._workers:
+            request = worker.request
+            if request is not None and request.unique == unique:
+                return request
+        return None
 
     # Who is replaced
     def _look_after(self) -> None:
         while True:
             self._nobody_listens.wait()
-            time.sleep(LOOK_S if self._parked else IDLE_LOOK_S)
+            time.sleep(LOOK_S if self._parked or len(self._workers) < self._most else IDLE_LOOK_S)
             with self._lock:
                 if self.is_over:
                     return
@@ -127,15 +141,31 @@ class Crew:
                     if 0.0 < worker.since < before and not worker.is_stuck:
                         worker.is_stuck = True
                         self._awake -= 1
-                self._fill_locked()
+                try:
+                    self._fill_locked()
+                except RuntimeError as error:
+                    self._most = len(self._workers)
+                    log.warning("no more than %d requests are answered at the same time: %s", self._most, error)
                 if self._listening:
                     self._nobody_listens.clear()
 
     def _fill_locked(self) -> None:
-        while self._awake < LISTENERS and self._parked:
+        """Raises RuntimeError where a thread is needed and cannot be."""
+        while self._awake < LISTENERS and (self._parked or len(self._workers) < self._most):
+            worker = self._parked.pop() if self._parked else self._begin_one_locked()
             self._awake += 1
             self._listening += 1
-            self._parked.pop().go.release()
+            worker.go.release()
+
+    def _begin_one_locked(self) -> Worker:
+        worker = Worker(self, self._library, self._session, len(self._workers))
+        before = threading.stack_size(_STACK_BYTES)
+        try:
+            worker.start()
+        finally:
+            threading.stack_size(before)
+        self._workers += (worker,)
+        return worker
 
 
 class Worker(threading.Thread):
@@ -148,6 +178,17 @@ class Worker(threading.Thread):
         self.since = 0.0
         self.is_stuck = False  # guarded by the crew's lock
         self.go = threading.Semaphore(0)  # released when it is no longer parked
+        memory = (ctypes.c_uint64 * (_BUFFER_BYTES // 8))()
+        self._buffer = library.layouts.fuse_buf.from_buffer(memory)  # libfuse allots its `mem` at the first request
+        self._keeps_memory = threading.Lock()
+
+    @property
+    def request(self) -> interrupts.Request | None:
+        """What it is at."""
+        with self._keeps_memory:
+            if not self.since or not self._buffer.mem:
+                return None
+            return interrupts.parse(ctypes.string_at(self._buffer.mem, interrupts.MESSAGE_BYTES))
 
     def run(self) -> None:
         # Signals are the main thread's: here one would only interrupt a request.
@@ -163,12 +204,13 @@ class Worker(threading.Thread):
         crew, session = self._crew, self._session
         receive, process = self._library.session_receive_buf, self._library.session_process_held
         begins, has_done = crew.begins, crew.has_done
-        memory = (ctypes.c_uint64 * (_BUFFER_BYTES // 8))()
-        request = ctypes.addressof(memory)
+        request = ctypes.addressof(self._buffer)
         self.go.acquire()
         try:
             while not crew.is_over:
                 got: int = receive(session, request)
+                if got == _OF_INTERRUPTS and crew.was_interrupt(ctypes.string_at(self._buffer.mem, got)):
+                    continue
                 if got > 0:
                     begins(self)
                     process(session, request)
@@ -178,4 +220,6 @@ class Worker(threading.Thread):
                     return got  # 0: the mount has gone
             return 0
         finally:
-            self._library.free(self._library.layouts.fuse_buf.from_address(request).mem)
+            with self._keeps_memory:
+                self._library.free(self._buffer.mem)
+                self._buffer.mem = None

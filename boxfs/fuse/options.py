@@ -11,8 +11,9 @@ class MountOptions:
     ("noatime", "nodev", "max_read=131072"), as mount(8) spells them.
 
     xattr: whether extended attributes are asked of the core; without it the kernel answers EOPNOTSUPP by itself.
-    workers: requests answered at the same time.  *_timeout_s: how long the kernel keeps attributes, names, and the
-    absence of names without asking; what changes elsewhere is told to it (invalidation.py).
+    workers: requests answered at the same time; half of them may be such that the kernel makes ahead (it reads ahead
+    for programs), so that slow reading never takes all.  *_timeout_s: how long the kernel keeps attributes, names, and
+    the absence of names without asking; what changes elsewhere is told to it (invalidation.py).
     read_ahead_kb: the kernel's read-ahead, raised where we may (root).
     epoch: let the kernel drop all names at one word where it can (Linux 6.16); without it, and before, a list of the
     names that it holds is kept.
@@ -26,11 +27,10 @@ class MountOptions:
     nonempty: bool = False
     extra: tuple[str, ...] = ()
     xattr: bool = True
-    workers: int = 32
+    workers: int = 64
     attr_timeout_s: float = 3600.0
     entry_timeout_s: float = 3600.0
     negative_timeout_s: float = 0.0
-    max_background: int = 128
     read_ahead_kb: int = 1024
     epoch: bool = True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 import time
 from collections.abc import Callable
 from ctypes import c_int, c_uint32, c_uint64
@@ -29,6 +30,7 @@ _SET_MODE, _SET_UID, _SET_GID, _SET_SIZE, _SET_ATIME, _SET_MTIME = 1, 2, 4, 8, 1
 _SET_ATIME_NOW, _SET_MTIME_NOW = 128, 256
 
 
+_ENTRY_INO = struct.Struct("=Q")  # the first of struct fuse_entry_param
 _u64 = c_uint64.from_address
 _i32 = c_int.from_address
 
@@ -62,7 +64,12 @@ class Requests:
 
     def _entry(self, req: int, parent: int, name: bytes, attr: Attr) -> Reply:
         packed = self.pack_entry(parent, name, attr)
-        return lambda: self._library.reply_entry(req, packed)
+        return lambda: self.reply_entry(req, packed)
+
+    def reply_entry(self, req: int, packed: bytes) -> None:
+        if self._library.reply_entry(req, packed) == -errno.ENOENT:
+            # Who asked was killed meanwhile (interrupts.py): the kernel will not forget what it has not heard.
+            self._operations.views.forget(_ENTRY_INO.unpack_from(packed)[0], 1)
 
     def pack_entry(self, parent: int, name: bytes, attr: Attr, node: int | None = None) -> bytes:
         return self.packed.entry(attr, self._led_to(parent, name, attr, node))

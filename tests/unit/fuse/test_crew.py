@@ -33,6 +33,9 @@ class Device:
         self.taken: dict[int, Callable[[], None]] = {}
         self.layouts = SimpleNamespace(fuse_buf=FuseBuf)
 
+    def session_fd(self, _session: int) -> int:
+        return -1
+
     def session_receive_buf(self, _session: int, _buffer: int) -> int:
         with self.lock:
             self.waiting += 1
@@ -105,21 +108,53 @@ def test_who_waits_for_something_is_replaced_and_parked_afterwards(crew: Crew, d
     until(lambda: device.waiting == LISTENERS)
 
 
-def test_where_no_more_threads_can_be_those_that_began_end(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
-    crew = Crew(cast(Library, device), 0, 12, lambda: None)
+@pytest.fixture
+def threads_left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many threads may begin yet."""
+    left = [1]
     start = threading.Thread.start
-    begun: list[threading.Thread] = []
 
     def start_some(thread: threading.Thread) -> None:
-        if len(begun) == 5:
+        if not left[0]:
             raise RuntimeError("can't start new thread")
+        left[0] -= 1
         start(thread)
-        begun.append(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_some)
+    return left
+
+
+def test_where_no_threads_can_be_that_which_began_ends(device: Device, threads_left: list[int]) -> None:
+    before = set(threading.enumerate())
+    crew = Crew(cast(Library, device), 0, 12, lambda: None)
     with pytest.raises(RuntimeError):
         crew.start()
-    until(lambda: crew.has_ended and not any(thread.is_alive() for thread in begun))
+    until(lambda: crew.has_ended and set(threading.enumerate()) <= before)
+
+
+def test_where_no_more_threads_can_be_those_go_on_that_are_there(
+    device: Device, threads_left: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    threads_left[0] = 5  # two listeners, the watch, and two more
+    crew = Crew(cast(Library, device), 0, 12, lambda: None)
+    crew.start()
+    come, go = threading.Semaphore(0), threading.Event()
+
+    def wait() -> None:
+        come.release()
+        assert go.wait(PATIENCE_S)
+
+    for _ in range(10):
+        device.requests.put(wait)
+    for _ in range(4):
+        assert come.acquire(timeout=PATIENCE_S)
+    until(lambda: "no more than 4 requests" in caplog.text)
+    go.set()
+    for _ in range(6):
+        assert come.acquire(timeout=PATIENCE_S)
+    device.requests.put(0)
+    crew.join(PATIENCE_S)
+    assert crew.has_ended
 
 
 def test_with_everybody_waiting_the_next_request_is_taken_when_one_is_free(crew: Crew, device: Device) -> None:
