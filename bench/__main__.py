@@ -60,8 +60,9 @@ def _run(options: argparse.Namespace, folder: Path, chosen: list[Workload]) -> i
     place.mkdir()
     wire = account.wire_mib_s(place)
     say(f"wire: {wire:.0f} MiB/s (curl, one connection)")
-    about = results.machine(wire)
-    if writes and not options.workloads and not options.resume:
+    run = results.now()
+    about, whole = results.machine(wire, run), not options.workloads and not options.resume
+    if writes and whole:
         RESULTS.unlink(missing_ok=True)  # a whole run begins anew; rows of another day are not mixed in
     systems = {name: make for name, make in SYSTEMS.items() if options.only in (None, name)}
     runner = Runner(folder, systems, account.as_box, rounds=options.rounds, quick=options.quick, disk=writes)
@@ -73,7 +74,8 @@ def _run(options: argparse.Namespace, folder: Path, chosen: list[Workload]) -> i
             if found.failures:
                 failed.append(workload.name)
             if writes:  # kept at once: a long run may be cut short
-                results.merge(RESULTS, {workload.name: results.row(workload, found, wire)}, ORDER, about)
+                row = results.row(workload, found, wire, run)
+                results.merge(RESULTS, {workload.name: row}, ORDER, about, whole=whole)
                 progress.add(workload.name)
     say(f"{len(chosen)} rows in {(time.monotonic() - began) / 60:.1f} min")
     if writes:
@@ -100,7 +102,7 @@ def _tell(workload: Workload, found: Found, took_s: float, *, quick: bool) -> No
         )
         if name == "boxfs" and workload.budget is not None:
             budget = workload.budget.small if quick else workload.budget.full
-            if over := budget.excess(samples[0].requests):
+            if over := budget.excess(samples[0].requests, listening=workload.listening):
                 say(f"    over its budget: {'; '.join(over)}")
     say(f"    {took_s:.0f} s for the row")
 

@@ -4,6 +4,9 @@ calls: answers of Box that come one after the other, each after the latency.  wi
 at the limit of each connection).  Python: the daemon's CPU, since one interpreter runs one thread at a time; where much
 data flows (or more CPU than time), its threads decrypt, check and copy beside each other, and it is all CPU of daemon,
 server and program, over the processors.  program: the same command on a local disk, with nothing of ours below it.
+
+The kernel counts CPU in hundredths of a second, so that of a row of a few milliseconds is not known.  Where the row
+times a small part of what goes on, bytes and CPU say nothing of it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 MUCH_MIB = 16.0
+FAR = 10.0
+"""A row that takes more than so many times the greatest of the four is limited by something else."""
+LEAST_S = 0.0001
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,9 @@ class Bounds:
 
 def of(row: dict[str, Any], side: dict[str, Any]) -> Bounds:
     """row: as `bench/results.py` keeps it.  side: the system in it that is asked about."""
+    calls = row["waves"] * row["latency_s"]
+    if not row.get("load_counts", True):
+        return Bounds(calls, 0.0, 0.0, row["disk_s"])
     speed = row["wire_mib_s"]
     if row["bandwidth"]:
         speed = min(speed, row["connections"] * row["bandwidth"] / 2**20)
@@ -37,4 +46,4 @@ def of(row: dict[str, Any], side: dict[str, Any]) -> Bounds:
     python = side["run_cpu_s"]
     if moved > MUCH_MIB or python > side["wall_s"]:
         python = (python + side["server_cpu_s"] + side["program_cpu_s"]) / row["processors"]
-    return Bounds(row["waves"] * row["latency_s"], moved / speed if speed else 0.0, python, row["disk_s"])
+    return Bounds(calls, moved / speed if speed else 0.0, python, row["disk_s"])

@@ -88,7 +88,8 @@ class Sample:
     """One run of one workload.
 
     settled_s: from its end until all was at Box.  cpu_s: of the daemon until then; run_cpu_s: until the workload's end;
-    program_cpu_s: of the programs that were run.  load: of the machine, at the start.
+    program_cpu_s: of the programs that were run.  load: of the machine, at the start.  kind: of what took so long,
+    where a run has several.
     """
 
     wall_s: float
@@ -100,3 +101,4 @@ class Sample:
     program_cpu_s: float
     server_cpu_s: float
     load: float
+    kind: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from bench.results import Row
 BEGIN, END = "<!-- tables: written by scripts/bench -->", "<!-- tables: end -->"
 GROUPS = {"metadata": "Metadata", "reading": "Reading", "writing": "Writing", "life": "The life of a mount"}
 _BUSY = 1.5
+LEAST_RATIO = 0.1
 
 
 def write(path: Path, results: dict[str, Any]) -> None:
@@ -26,8 +28,10 @@ def write(path: Path, results: dict[str, Any]) -> None:
 
 def tables(results: dict[str, Any]) -> str:
     rows: list[Row] = list(results["workloads"].values())
-    compared = [row for row in rows if "boxfs" in row and "rclone" in row]
+    whole = [row for row in rows if "boxfs" in row and "rclone" in row]
+    compared = [row for row in whole if not kinds_of(row)]  # those have a table of their own
     parts = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in results["machine"].items()), ""]
+    parts += [_runs(rows), ""]
     parts += [*_summary(compared), ""]
     parts += ["### Where rclone is ahead", "", *_section((row for row in compared if lead_of_rclone(row)), _lead)]
     parts += ["### Goals not met", "", *_section((row for row in compared if missed(row)), _table)]
@@ -37,6 +41,7 @@ def tables(results: dict[str, Any]) -> str:
         parts += ["### Budgets exceeded", "", *_table(over)]
     for group, title in GROUPS.items():
         parts += [f"### {title}", "", *_table(row for row in rows if row["group"] == group)]
+    parts += _kinds([row for row in whole if kinds_of(row)])
     parts += ["### Scale", "", *_scale([row for row in rows if row["scale"]])]
     parts += ["### What limits each row, and how far it is from that", "", *_limits(compared)]
     return "\n".join(parts)
@@ -75,12 +80,52 @@ def walls(side: Row, *, settled: bool = False) -> list[float]:
 
 
 def calls_of(side: Row, row: Row) -> float:
-    """Calls that count for the row: where nothing happens, listening is all there is."""
-    return float(side["calls"] + (side["listening"] if row["group"] == "life" else 0))
+    """Calls that count for the row: where it is about hearing of changes, listening is what there is."""
+    return float(side["calls"] + (side["listening"] if row.get("listening") else 0))
 
 
 def ratio_of(row: Row) -> float:
     return float(row["rclone"]["wall_s"] / max(row["boxfs"]["wall_s"], 1e-9))
+
+
+def _ratio(row: Row) -> str:
+    ratio = ratio_of(row)
+    return f"{ratio:.1f}" if ratio >= LEAST_RATIO else f"{ratio:.2f}"
+
+
+def _runs(rows: list[Row]) -> str:
+    """Of which runs the rows are."""
+    runs: dict[str, list[str]] = {}
+    for row in rows:
+        runs.setdefault(row.get("run", ""), []).append(row["title"])
+    first, *others = sorted(runs.items(), key=lambda pair: -len(pair[1])) or [("", [])]
+    if not others:
+        return f"All {len(rows)} rows are of one run."
+    alone = "; ".join(f"{', '.join(titles)} ({run or 'at another time'})" for run, titles in others)
+    return f"{len(first[1])} of {len(rows)} rows are of one run; measured at other times were: {alone}."
+
+
+def kinds_of(row: Row) -> list[str]:
+    """Of what kinds the row's samples are, where it has several."""
+    names = [sample.get("kind", "") for side in ("boxfs", "rclone") for sample in row[side]["samples"]]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _kinds(rows: list[Row]) -> list[str]:
+    """How long each kind of change took to show."""
+    if not rows:
+        return []
+    heads = [f"{system}, {row['latency_s'] * 1000:.0f} ms" for row in rows for system in ("boxfs", "rclone")]
+    made = [f"| What someone else did | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
+    for kind in dict.fromkeys(kind for row in rows for kind in kinds_of(row)):
+        cells = []
+        for side in (row[system] for row in rows for system in ("boxfs", "rclone")):
+            times = [sample["wall_s"] for sample in side["samples"] if sample.get("kind") == kind]
+            cells.append(seconds(statistics.median(times)) if times else "not seen")
+        made.append(f"| {kind} | {' | '.join(cells)} |")
+    asked = [f"{row[one]['calls']:.0f} and {row[one]['listening']:.0f}" for row in rows for one in ("boxfs", "rclone")]
+    made.append(f"| calls meanwhile, and those to hear of changes | {' | '.join(asked)} |")
+    return ["### How soon a change made elsewhere shows", "", *made, ""]
 
 
 def _verdict(row: Row) -> str:
@@ -136,18 +181,24 @@ def _table(rows: Iterable[Row]) -> list[str]:
         def both(field: str, form: str = "{:.0f}", sides: tuple[Row | None, ...] = (boxfs, rclone)) -> str:
             return " / ".join(form.format(side[field]) if side else "failed" for side in sides)
 
-        calls = " / ".join(f"{calls_of(side, row):.0f}" if side else "failed" for side in (boxfs, rclone))
+        calls = " / ".join(_calls(side, row) if side else "failed" for side in (boxfs, rclone))
         budget = f" ({row['budget']['api']})" if row["budget"] else ""
         runs = str(len((boxfs or rclone or {"samples": ()})["samples"]))
         if row["load"] > _BUSY * row["processors"]:
             runs += f", at a load of {row['load']:.0f}"
         made.append(
             f"| {row['title']} | {_time(boxfs, row)} | {_time(rclone, row)} "
-            f"| {f'{ratio_of(row):.1f}' if whole else ''} | {_verdict(row) if whole else ''} | {row['goal'] or ''} "
+            f"| {_ratio(row) if whole else ''} | {_verdict(row) if whole else ''} | {row['goal'] or ''} "
             f"| {calls}{budget} | {both('downloads')} | {both('received_mib', '{:.1f}')} | {both('peak_mib')} "
             f"| {both('cpu_s', '{:.2f}')} | {runs} |"
         )
     return [*made, ""]
+
+
+def _calls(side: Row, row: Row) -> str:
+    """Long polls are on another host and no calls; a row that is about them tells how many ended."""
+    polls = f" and {side['polls']:.0f} polls" if row.get("listening") and side["polls"] else ""
+    return f"{calls_of(side, row):.0f}{polls}"
 
 
 def _time(side: Row | None, row: Row) -> str:
@@ -183,6 +234,10 @@ def _scale(rows: list[Row]) -> list[str]:
     return [*made, ""]
 
 
+def _bound(value: float) -> str:
+    return seconds(value) if value >= limits.LEAST_S else ""
+
+
 def _limits(rows: Iterable[Row]) -> list[str]:
     made = [
         "| Workload | boxfs | calls | wire | Python | kernel and program | limit | times the limit | what to know |"
@@ -192,11 +247,10 @@ def _limits(rows: Iterable[Row]) -> list[str]:
         bounds = limits.of(row, row["boxfs"])
         name, least = bounds.nearest
         wall = row["boxfs"]["wall_s"]
-        program = "" if bounds.program is None else seconds(bounds.program)
-        far = f"{wall / least:.1f}" if least > 0 else ""
-        told = [seconds(value) if value else "" for value in (bounds.calls, bounds.wire, bounds.python)]
+        told = [_bound(value) for value in (bounds.calls, bounds.wire, bounds.python, bounds.program or 0.0)]
+        far = f"{wall / least:.1f}" if least > wall / limits.FAR else ""
         made.append(
-            f"| {row['title']} | {seconds(wall)} | {' | '.join(told)} | {program} | {name if far else ''} | {far} "
+            f"| {row['title']} | {seconds(wall)} | {' | '.join(told)} | {name if far else 'none of them'} | {far} "
             f"| {row['limit']} |"
         )
     return [*made, ""]

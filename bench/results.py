@@ -23,12 +23,18 @@ Row = dict[str, Any]
 SYSTEMS = ("boxfs", "rclone")
 
 
-def row(workload: Workload, found: Found, wire_mib_s: float) -> Row:
-    """One workload as JSON: the median of each figure and all samples, for each system that got through."""
+def row(workload: Workload, found: Found, wire_mib_s: float, run: str = "") -> Row:
+    """One workload as JSON: the median of each figure and all samples, for each system that got through.
+
+    run: when the run began that it is of.
+    """
     made: Row = {
         "group": workload.group,
         "title": workload.title,
+        "run": run,
         "limit": workload.limits.words,
+        "load_counts": workload.limits.load,
+        "listening": workload.listening,
         "waves": workload.limits.waves,
         "latency_s": workload.latency_s,
         "bandwidth": workload.bandwidth,
@@ -78,8 +84,12 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
     return {k: round(v, 5) if isinstance(v, float) else v for k, v in values.items()}
 
 
-def machine(wire_mib_s: float) -> dict[str, str]:
-    """What the figures hold for."""
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def machine(wire_mib_s: float, run: str) -> dict[str, str]:
+    """What the figures of a run of all rows hold for."""
     cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "?: ?")
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     rclone = subprocess.run([rclone_program(), "version"], capture_output=True, text=True, check=True).stdout
@@ -91,7 +101,7 @@ def machine(wire_mib_s: float) -> dict[str, str]:
         "boxfs": f"{__version__}, default options",
         "rclone": f"{rclone.splitlines()[0].split()[-1]}, mount {' '.join(RCLONE_FLAGS)}",
         "wire": f"{wire_mib_s:.0f} MiB/s: curl, one connection to the emulator, TLS",
-        "measured": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "measured": f"{run} UTC",
     }
 
 
@@ -100,12 +110,19 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
-def merge(path: Path, rows: dict[str, Row], order: list[str], about: dict[str, str]) -> dict[str, Any]:
-    """Put rows into the file; the whole of it.  Several runs may do so at once."""
+def merge(
+    path: Path, rows: dict[str, Row], order: list[str], about: dict[str, str], *, whole: bool = True
+) -> dict[str, Any]:
+    """Put rows into the file; the whole of it.  Several runs may do so at once.
+
+    whole: of all rows: then `about` is what the file's figures hold for.  A row measured alone leaves that as it is.
+    """
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        kept = load(path)["workloads"] | rows
-        found = {"machine": about, "workloads": {name: kept[name] for name in order if name in kept}}
+        before = load(path)
+        kept = before["workloads"] | rows
+        machine = about if whole else before["machine"] or about
+        found = {"machine": machine, "workloads": {name: kept[name] for name in order if name in kept}}
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(found, indent=1) + "\n")
         fresh.replace(path)

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.account import Account
 from bench.measure import Requests, Sample, cpu_s, forget_peak, peak_mib, programs_cpu_s
@@ -21,6 +22,8 @@ Systems = dict[str, Callable[[Path, Account, Workload], System]]
 Open = Callable[[Path], contextlib.AbstractContextManager[Account]]
 Around = Callable[[System], contextlib.AbstractContextManager[object]]
 DISK_RUNS = 3
+QUIET_LOOKS = 6
+NEARLY_ALL = 0.9
 
 
 def say(text: str) -> None:
@@ -127,7 +130,8 @@ class Runner:
     def _one(self, workload: Workload, site: _Site, name: str, turn: int, mounts: contextlib.ExitStack) -> list[Sample]:
         number, box = turn // len(self._systems), site.account.box
         key = (name, workload.home or workload.name)
-        filled = key in site.homes and workload.start in (Start.AGAIN, Start.WARM)
+        kept = workload.start in (Start.AGAIN, Start.WARM) or (workload.start is Start.UNMOUNTED and workload.home)
+        filled = key in site.homes and kept
         if filled:
             system = site.homes[key]
         else:
@@ -141,32 +145,48 @@ class Runner:
         place = Place(
             system=system, box=box, path=system.path / remote.strip("/"), remote=remote,
             scratch=site.folder / f"{workload.name}.local", quick=self._quick, turn=turn,
+            first=turn % len(self._systems) == 0,
         )  # fmt: skip
         with contextlib.ExitStack() as here:
+            here.enter_context(box.knobs(**workload.knobs))
             match workload.start:
                 case Start.COLD:
                     here.enter_context(_mounted(system, remove=not workload.home))
                     if workload.warm is not None:
                         workload.warm(place)
                 case Start.UNMOUNTED:
-                    here.callback(_end, system, remove=True)
+                    if kept and not filled:
+                        self._fill(workload, place)
+                    here.callback(_end, system, remove=not kept)
                 case Start.AGAIN:
                     if not filled:
-                        with _mounted(system):
-                            (workload.warm or _nothing)(place)
-                            system.settle()
-                            time.sleep(system.rest_s if workload.rests else 0)
+                        self._fill(workload, place)
                     if workload.between is not None:
                         workload.between(place)
+                    if workload.from_mount:
+                        here.enter_context(box.knobs(**self._line(workload)))
+                        box.clear_log()
                     here.enter_context(_mounted(system))
                 case Start.WARM:
                     if number == 0:
                         mounts.enter_context(_mounted(system))
                         (workload.warm or _nothing)(place)
             samples = self._ready(workload, site, place)
-        if workload.home or workload.start in (Start.AGAIN, Start.WARM):
+        if workload.home or kept:
             site.homes[key] = system
         return samples
+
+    @staticmethod
+    def _fill(workload: Workload, place: Place) -> None:
+        """Mount once, for a home that later runs find."""
+        with _mounted(place.system):
+            (workload.warm or _nothing)(place)
+            place.system.settle()
+            time.sleep(place.system.rest_s if workload.rests else 0)
+
+    def _line(self, workload: Workload) -> dict[str, float]:
+        """How far away Box is."""
+        return {} if self._calm else {"latency_s": workload.latency_s, "bandwidth": workload.bandwidth}
 
     def _ready(self, workload: Workload, site: _Site, place: Place) -> list[Sample]:
         """Everything but the clock is as it should be."""
@@ -174,15 +194,13 @@ class Runner:
             os.listdir(place.path)  # a folder that is known, and empty
         if workload.each is not None:
             workload.each(place)
-        knobs = dict(workload.knobs)
-        if not self._calm:
-            knobs |= {"latency_s": workload.latency_s, "bandwidth": workload.bandwidth}
-        with site.account.box.knobs(**knobs):
+        with site.account.box.knobs(**self._line(workload)):
             return self._timed(workload, site.account, place)
 
     def _timed(self, workload: Workload, account: Account, place: Place) -> list[Sample]:
         system, mounts = place.system, workload.start is Start.UNMOUNTED
-        account.box.clear_log()
+        if not workload.from_mount:
+            account.box.clear_log()
         if not mounts:
             forget_peak(system.pid)
         before = 0.0 if mounts else cpu_s(system.pid)
@@ -192,8 +210,9 @@ class Runner:
             told = workload.run(place)
             wall_s = time.perf_counter() - begun
         program = programs_cpu_s() - program_before
-        # A workload with a clock of its own times a part of what the daemon did.
-        run_busy, settled_s = _busy(system, before) if told is None else 0.0, 0.0
+        walls = _walls(told, wall_s)
+        # A workload with a clock of its own may time a part of what the daemon did.
+        run_busy, settled_s = _busy(system, before) if sum(walls.values()) > NEARLY_ALL * wall_s else 0.0, 0.0
         if workload.own or workload.writes:
             settled_s = max(system.settle() - begun - wall_s, 0.0)
         busy = _busy(system, before)
@@ -201,10 +220,25 @@ class Runner:
             peak = peak_mib(system.pid)
         except (AssertionError, OSError):  # it has unmounted
             peak = 0.0
-        requests = Requests.of(account.box.log(), system.agent)
         server_busy = cpu_s(account.pid) - server_before
-        walls = told if isinstance(told, list) else [wall_s if told is None else float(told)]
-        return [Sample(wall, settled_s, requests, peak, busy, run_busy, program, server_busy, load) for wall in walls]
+        requests = self._spent(workload, account, system)
+        if workload.check is not None:
+            workload.check(place, requests)
+        return [
+            Sample(wall, settled_s, requests, peak, busy, run_busy, program, server_busy, load, kind)
+            for kind, wall in walls.items()
+        ]
+
+    @staticmethod
+    def _spent(workload: Workload, account: Account, system: System) -> Requests:
+        """What was asked, with what follows where that belongs to the row."""
+        spent = Requests.of(account.box.log(), system.agent)
+        for _ in range(QUIET_LOOKS if workload.trailing_s else 0):
+            time.sleep(workload.trailing_s)
+            before, spent = spent, Requests.of(account.box.log(), system.agent)
+            if spent == before:
+                break
+        return spent
 
     def _on_disk(self, workload: Workload, site: _Site) -> float | None:
         """The best of some runs on a local disk."""
@@ -225,9 +259,14 @@ class Runner:
             begun = time.perf_counter()
             told = workload.run(place)
             wall_s = time.perf_counter() - begun
-            walls += told if isinstance(told, list) else [wall_s if told is None else float(told)]
+            walls += _walls(told, wall_s).values()
         shutil.rmtree(disk.path, ignore_errors=True)
         return min(walls)
+
+
+def _walls(told: Any, wall_s: float) -> dict[str, float]:
+    """What a workload says of its time: nothing, a number, or one for each of several kinds."""
+    return dict(told) if isinstance(told, dict) else {"": wall_s if told is None else float(told)}
 
 
 def _nothing(_place: Place) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.budget import Budget
+from bench.measure import Requests
 from bench.systems import System
 from tests.support.box import Box
 
@@ -26,7 +27,7 @@ FEW = 3
 @dataclass
 class Place:
     """path: the workload's own folder in the mount; at Box it is `remote`.  scratch: a folder on the local disk.
-    turn: counts the runs of a workload, of all systems together."""
+    turn: counts the runs of a workload, of all systems together.  first: of the systems in its round."""
 
     system: System
     box: Box
@@ -35,6 +36,7 @@ class Place:
     scratch: Path
     quick: bool
     turn: int = 0
+    first: bool = True
 
     def sh(self, command: str, cwd: Path | None = None) -> None:
         """A shell command in the workload's folder, its output thrown away.  Raises SubprocessError."""
@@ -46,7 +48,8 @@ class Place:
 
 class Start(Enum):
     """COLD: a new home and mount for every run.  AGAIN: one home, filled once by `warm`, mounted anew for every run.
-    WARM: one mount for all runs, `warm` before the first.  UNMOUNTED: `run` mounts."""
+    WARM: one mount for all runs, `warm` before the first.  UNMOUNTED: `run` mounts; with a `home`, one that `warm`
+    has filled."""
 
     COLD = "cold"
     AGAIN = "again"
@@ -64,17 +67,19 @@ class Limits:
     waves: answers of Box that must come one after the other, as many at once as boxfs asks (24 listings, 32 files).
     connections: at once, where each has a limit of its own.  words: what to know of the row besides.
     disk: the program is run on a local disk as well, which says what it and the kernel need.
+    load: bytes and CPU are those of what is timed; not where that is a small part of what goes on.
     """
 
     words: str = ""
     waves: int = 0
     connections: int = 1
     disk: bool = True
+    load: bool = True
 
 
 @dataclass(frozen=True)
 class Workload:
-    """run: what is timed, unless it returns seconds itself (one number, or several samples).
+    """run: what is timed, unless it returns seconds itself: a number, or one for each of several kinds, by name.
 
     budget: what boxfs may ask of Box.  held_by: the ordinary test that holds it to that ("file.py::test"), where
     that is not `tests/bench/test_budgets.py`: of rows whose cost depends on time, and of those that differ from another
@@ -85,7 +90,12 @@ class Workload:
     of that name to the row that starts AGAIN or WARM in it, which need not warm it then.
     rests: `warm` reads data that a system may still be writing down when it is unmounted.
     own: every run gets a folder of its own, and writes into it.  writes: it writes without one.
-    latency_s, bandwidth, knobs: of the emulator.  boxfs, rclone: options of theirs.
+    latency_s, bandwidth: of the emulator, while it is timed; knobs: others of it, from before the mount.
+    boxfs, rclone: options of theirs.
+    listening: listening for events counts as calls, since it is what the row is about.  trailing_s: what follows after
+    the run belongs to it, until nothing was asked for so long.  from_mount: so does what the mount asks at its start,
+    with the row's latency (AGAIN).
+    check: raises AssertionError where a run did not do what the row is about.
     goal: of boxfs against rclone, times as quick.  rounds: at most, where a run takes long.
     limited: boxfs keeps to 1,000 calls a minute, as at Box.
     scale: (step, number of files) of a row that shows how a step grows.
@@ -115,6 +125,10 @@ class Workload:
     rounds: int | None = None
     scale: tuple[str, int] | None = None
     limited: bool = True
+    listening: bool = False
+    trailing_s: float = 0.0
+    from_mount: bool = False
+    check: Callable[[Place, Requests], None] | None = None
     boxfs: tuple[str, ...] = ()
     rclone: tuple[str, ...] = ()
     knobs: dict[str, Any] = field(default_factory=dict)

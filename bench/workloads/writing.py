@@ -237,7 +237,7 @@ WORKLOADS = (
              budget=Budget(Calls(27), Calls(5)), limits=_COPIES),
     Workload("cp-inside", "writing", "`cp` of 50 MiB inside the mount", _copy_inside, Start.WARM, local=_large,
              each=_put_large, own=True, rounds=FEW, budget=Budget(Calls(1), Calls(1)),
-             limits=Limits("a copy that Box makes")),
+             limits=Limits("a copy that Box makes", disk=False)),
     Workload("random-writes", "writing", "2,000 random 4 KB writes into 16 MiB", _random_writes, Start.WARM,
              local=_middling, each=_put_large, own=True, budget=Budget(Calls(1), Calls(1)), limits=_LOCAL),
     Workload("rm-200", "writing", "`rm -r` of 200 files in 10 folders", _remove, prepare=_trees,

@@ -44,7 +44,7 @@ def test_a_row_keeps_to_its_budget(workload: Workload, box: Box, emulator: Emula
     assert workload.budget is not None
     spent = found.samples["boxfs"][0].requests
     templates = [f"{entry['method']} {entry['template']}" for entry in box.log()]
-    assert workload.budget.small.excess(spent) == [], templates
+    assert workload.budget.small.excess(spent, listening=workload.listening) == [], templates
 
 
 def test_every_row_has_a_budget() -> None:
@@ -68,4 +68,7 @@ def test_names_are_unique_and_a_goal_is_no_less_than_a_draw() -> None:
 def test_what_was_more_than_allowed_is_said() -> None:
     spent = Requests(calls=3, downloads=2, bytes_out=MIB // 2)
     assert Calls(3, 2).excess(spent) == []
+    spent.listening = 2
+    assert Calls(3, 2).excess(spent) == []
+    assert Calls(4, 2).excess(spent, listening=True) == ["5 calls, 4 allowed"]
     assert Calls(2, 1, 0.25).excess(spent) == ["3 calls, 2 allowed", "2 downloads, 1 allowed", "0.5 MiB, 0.25 allowed"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench import limits, plot, report
+from bench import limits, plot, report, results
 from bench.flame import svg, table
 from bench.progress import Progress
 
@@ -104,6 +104,64 @@ def test_the_nearest_limit_is_the_greatest(
     found_name, found_least = limits.of(one, one["boxfs"]).nearest
     assert found_name == name
     assert found_least == pytest.approx(least)
+
+
+@pytest.mark.parametrize(
+    ("more", "found", "cells"),
+    [
+        ({"load_counts": False}, {"received_mib": 400.0}, "|  |  |  | 10.0 ms | none of them |  |"),
+        ({"disk_s": None}, {"run_cpu_s": 0.0, "server_cpu_s": 0.0}, "|  | 0.2 ms |  |  | none of them |  |"),
+        ({"disk_s": None}, {"run_cpu_s": 0.6}, "|  | 0.2 ms | 0.60 s |  | Python | 2.0 |"),
+    ],
+)
+def test_what_cannot_be_a_limit_is_told_as_none(more: dict[str, Any], found: dict[str, Any], cells: str) -> None:
+    text = tables(row("any", side(*QUICK, **found), side(*SLOW), **more))
+    assert f"| any | 1.20 s {cells}" in section(text, "What limits each row, and how far it is from that")
+
+
+def test_kinds_of_change_have_a_table_of_their_own_and_are_no_row_of_the_others() -> None:
+    def seen(**times: float) -> list[dict[str, Any]]:
+        return [{"wall_s": wall, "settled_s": 0.0, "kind": kind} for kind, wall in times.items()]
+
+    text = tables(
+        row("the row", side(*QUICK), side(*SLOW)),
+        row("kinds", side(0.1, samples=seen(edit=0.1, rename=0.2), listening=4.0), side(60, samples=seen(edit=60.0)),
+            latency_s=0.05, group="seen"),
+    )  # fmt: skip
+    found = section(text, "How soon a change made elsewhere shows")
+    assert "| What someone else did | boxfs, 50 ms | rclone, 50 ms |" in found
+    assert "| edit | 0.10 s | 60.0 s |" in found
+    assert "| rename | 0.20 s | not seen |" in found
+    assert "| 10 and 4 | 10 and 0 |" in found
+    assert "Of 1 rows" in text
+
+
+def test_listening_counts_where_a_row_is_about_it_and_polls_are_told() -> None:
+    heard = row("idle", side(*QUICK, calls=0, listening=6.0, polls=5.0), side(*SLOW, calls=0, listening=60.0, polls=0))
+    assert "| 0 / 0 (10) |" in tables(heard | {"group": "life"})
+    assert "| 6 and 5 polls / 60 (10) |" in tables(heard | {"group": "life", "listening": True})
+
+
+def test_a_ratio_near_nothing_is_not_told_as_nothing() -> None:
+    assert "| 0.02 |" in section(tables(row("unmount", side(0.2), side(0.004))), "Metadata")
+
+
+def test_the_tables_tell_of_which_runs_they_are() -> None:
+    one, two = row("one", side(*QUICK), side(*SLOW), run="a"), row("two", side(*QUICK), side(*SLOW), run="a")
+    assert "All 2 rows are of one run." in tables(one, two)
+    alone = row("three", side(*QUICK), side(*SLOW), run="2026-01-02 03:04")
+    assert "2 of 3 rows are of one run; measured at other times were: three (2026-01-02 03:04)." in tables(
+        one, two, alone
+    )
+
+
+def test_a_row_that_is_measured_alone_leaves_what_the_others_hold_for(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    results.merge(path, {"a": {"title": "a"}, "b": {"title": "b"}}, ["a", "b"], {"wire": "1"})
+    results.merge(path, {"b": {"title": "again"}}, ["a", "b"], {"wire": "2"}, whole=False)
+    found = results.load(path)
+    assert found["machine"] == {"wire": "1"}
+    assert [one["title"] for one in found["workloads"].values()] == ["a", "again"]
 
 
 def test_the_tables_replace_what_stands_between_the_marks_and_nothing_else(tmp_path: Path) -> None:
