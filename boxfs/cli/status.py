@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from boxfs.base.units import format_seconds, format_size
 from boxfs.cli import completing, control, mounts
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.progress import uploads_left
+
+SHOWN = 8  # uploads, and problems, at most
 
 
 @click.command("status", short_help="What every mount is doing.")
@@ -62,6 +64,11 @@ def _budget(calls: Mapping[str, Any]) -> str:
     return f" of {calls['budget']}" if calls.get("budget") else ""
 
 
+def _upload(upload: Mapping[str, Any]) -> str:
+    done = f": {format_size(upload['sent'])} of {format_size(upload['bytes'])}" if upload.get("sent") else ""
+    return f"{upload['path']}{done}"
+
+
 def describe(status: Mapping[str, Any]) -> list[str]:
     """Return the lines that a person reads of one mount."""
     lines = [f"{status['remote']} at {status['mountpoint']}: {status['state']}"]
@@ -69,14 +76,19 @@ def describe(status: Mapping[str, Any]) -> list[str]:
     def say(what: str, text: str) -> None:
         lines.append(f"  {what:<9} {text}")
 
+    def say_some(what: str, texts: Sequence[str]) -> None:
+        for text in texts[:SHOWN]:
+            say(what, text)
+        if len(texts) > SHOWN:
+            say(what, f"and {len(texts) - SHOWN} more: `boxfs status --json` names them")
+
     if status["state"] == "dead":
         say("note", "its process is gone; `boxfs mount` clears the place, and nothing that was saved is lost")
     if account := status.get("account"):
         say("account", f"{account.get('name', '')} <{account.get('login', '')}>".strip())
     if "pending" in status:
         say("pending", uploads_left(status["pending"]))
-    for upload in status.get("uploading", ()):
-        say("uploading", str(upload.get("path", upload)) if isinstance(upload, dict) else str(upload))
+    say_some("uploading", [_upload(each) for each in status.get("uploading", ())])
     if cache := status.get("cache"):
         say("cache", f"{format_size(cache.get('bytes', 0))} of {format_size(cache.get('limit', 0))}")
     if status.get("last_event_s"):
@@ -84,8 +96,7 @@ def describe(status: Mapping[str, Any]) -> list[str]:
     if "calls" in status:
         calls = status["calls"]
         say("calls", f"{calls['total']} since the start, {calls['month']} this month{_budget(calls)}")
-    for problem in status.get("problems", ()):
-        say("problem", f"{problem.get('path', '')}: {problem.get('error', '')}")
+    say_some("problem", [f"{each.get('path', '')}: {each.get('error', '')}" for each in status.get("problems", ())])
     for error in status.get("errors", ()):
         say("error", str(error))
     say("process", f"{status['pid']}, local state in {status['cache_dir']}")

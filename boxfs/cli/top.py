@@ -18,9 +18,8 @@ from boxfs.base.units import format_seconds, format_size
 from boxfs.cli import mounts
 from boxfs.cli.exits import Exit
 from boxfs.cli.progress import uploads_left
-from boxfs.cli.status import ask, describe
+from boxfs.cli.status import SHOWN, ask, describe
 
-_SHOWN_UPLOADS = 8
 _SHOWN_KINDS = 6
 
 
@@ -60,7 +59,7 @@ def _mount(status: Mapping[str, Any], rates: Rates, now: float) -> Panel:
     received = rates.of(f"{place} received", calls.get("received_bytes", 0), now)
     table.add_row("traffic", f"up {format_size(sent)}/s   down {format_size(received)}/s")
     table.add_row("queue", uploads_left(status.get("pending", {})))
-    for upload in list(status.get("uploading", ()))[:_SHOWN_UPLOADS]:
+    for upload in list(status.get("uploading", ()))[:SHOWN]:
         done = f"  {format_size(upload['sent'])} of {format_size(upload['bytes'])}" if upload.get("bytes") else ""
         table.add_row("", Text(f"{upload.get('path', '')}{done}", overflow="ellipsis", no_wrap=True))
     table.add_row("calls", _calls(calls))
@@ -74,7 +73,7 @@ def _mount(status: Mapping[str, Any], rates: Rates, now: float) -> Panel:
         table.add_row("cache", f"{format_size(cache.get('bytes', 0))} of {format_size(cache.get('limit', 0))}{share}")
     if status.get("last_event_s"):
         table.add_row("heard", f"{format_seconds(max(0.0, now - status['last_event_s']))} ago")
-    for problem in list(status.get("problems", ()))[:_SHOWN_UPLOADS]:
+    for problem in list(status.get("problems", ()))[:SHOWN]:
         table.add_row("problem", Text(f"{problem.get('path', '')}: {problem.get('error', '')}", style="red"))
     for error in status.get("errors", ()):
         table.add_row("error", Text(str(error), style="red"))

@@ -130,6 +130,7 @@ class Pushing:
         self._tree, self._sending, self._gateway, self._contents = tree, sending, gateway, contents
         self._busy = busy
         self._settle_s = settle_s
+        self.under_way: set[Ino] = set()  # what a call is being made for; of no inode are there two at a time
         self._uploads = Lane("upload", uploads, self._make)
         self._quick = Lane("push", QUICK, self._make)
         self._wake = threading.Condition()
@@ -272,6 +273,7 @@ class Pushing:
         return min(max(duration_ns / SECOND, 0.01), LONGEST_SLEEP_S)
 
     def _make(self, call: Call) -> None:
+        self.under_way.add(call.ino)
         try:
             if self._gateway.state.online or self._gateway.is_probe():
                 self._sending.run(call)
@@ -282,6 +284,8 @@ class Pushing:
             # sent again and again at full speed.
             log.exception("%s could not be stored", type(call).__name__)
             self._stopped.wait(HOLD_OFF_S)
+        finally:
+            self.under_way.discard(call.ino)
         with self._wake:
             self._ended += 1
             self._woken = True

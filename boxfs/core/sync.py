@@ -251,7 +251,7 @@ class Sync:
             online=network.online,
             why_offline=network.why,
             next_try_ns=network.until_ns,
-            pending=tuple(self._describe(node) for node in nodes[:SHOWN]),
+            pending=tuple(self._describe(node) for node in sorted(nodes, key=self._rank)[:SHOWN]),
             pending_count=len(nodes),
             pending_bytes=sum(_bytes(node) for node in nodes),
             errors=sum(node.error is not None for node in nodes),
@@ -261,13 +261,17 @@ class Sync:
             stale_folders=stale,
         )
 
+    def _rank(self, node: Node) -> int:
+        """Where a status is cut: what failed comes first, then what is under way."""
+        return 0 if node.error is not None else 1 if node.ino in self.pushing.under_way else 2
+
     def describe(self, ino: Ino) -> PendingItem | None:
         """Return how it stands with one inode, None where it is as Box has it."""
         node = self._tree.node(ino)
         return self._describe(node) if node is not None and self._tree.is_pending(ino) else None
 
     def _describe(self, node: Node) -> PendingItem:
-        if node.ino in self._busy:
+        if node.ino in self.pushing.under_way:
             state = State.UPLOADING
         elif node.error is not None:
             state = State.ERROR

@@ -59,6 +59,18 @@ def test_status_says_what_is_pending_and_what_is_wrong() -> None:
     assert "its process is gone" in "\n".join(describe(DEAD))
 
 
+def test_status_is_as_short_with_much_under_way() -> None:
+    many = {
+        **STATUS,
+        "uploading": [{"path": f"u{n}", "bytes": 2048, "sent": 1024} for n in range(64)],
+        "problems": [{"path": f"p{n}", "error": "no"} for n in range(64)],
+    }
+    lines = describe(many)
+    assert len(lines) < 30
+    assert "  uploading u0: 1.0 KiB of 2.0 KiB" in lines
+    assert sum(line.endswith("and 56 more: `boxfs status --json` names them") for line in lines) == 2
+
+
 def test_top_shows_rates_between_two_looks() -> None:
     rates = Rates()
     assert "up 0 B/s" in _text([STATUS], rates, 1000.0)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from boxfs.base.errors import Denied, QuotaExceeded, Unreachable
+from boxfs.core import sync
 from boxfs.core.planner import Plan
-from boxfs.core.status import Progress, State
+from boxfs.core.status import PendingItem, Progress, State
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Clock, Machine
 
@@ -162,6 +163,46 @@ def test_status_counts_and_names(here: Machine, remote: MemoryRemote) -> None:
     assert {one.path: one.what for one in status.pending}["d/f1"] == ("new",)
     assert status.online
     assert status.stale_folders == 0
+
+
+def test_uploading_is_what_a_call_is_under_way_for(running: Machine, remote: MemoryRemote) -> None:
+    """Not what was handed out and waits for its turn: a clone has hundreds of those."""
+    go = threading.Event()
+    as_ever = remote.on_call
+
+    def wait(method: str) -> None:
+        as_ever(method)
+        if method == "upload_file":
+            go.wait(PATIENCE_S)
+
+    remote.on_call = wait
+
+    def uploading() -> list[PendingItem]:
+        return [one for one in running.sync.status().pending if one.state is State.UPLOADING]
+
+    fill(running)
+    running.sync.pushing.hurry(None)
+    until(lambda: running.sync.pushing._uploads.backlog() > 0)
+    until(lambda: len(uploading()) == 4)
+    assert running.sync.status().pending_count > 4
+    go.set()
+    assert running.sync.barrier(None, timeout_s=PATIENCE_S).done
+    assert not uploading()
+
+
+def test_status_names_what_failed_whatever_else_is_pending(
+    here: Machine, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "SHOWN", 5)
+    fill(here)
+    here.writing.update(node.ino for node in here.tree.pending())
+    here.write("last", b"x")
+    remote.fail("upload_file", Denied("no right here"))
+    here.clock.pass_(130)
+    here.push()
+    status = here.sync.status()
+    assert status.pending_count > len(status.pending) == 5
+    assert (status.pending[0].path, status.pending[0].state) == ("last", State.ERROR)
 
 
 def test_barrier_does_not_wait_for_a_full_account(running: Machine, remote: MemoryRemote) -> None:
