@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 QUICK = 4  # threads for calls without a body
 BACKLOG = 48  # calls handed out and not begun, at most; with very much pending, more
-REST = 0.1  # of the settle window: the least time between two plans, else a program that writes much is held up by them
+# Of the settle window: the least time before a plan, and between two, else a program that writes is held up by them.
+REST = 0.1
 CHEAP_S = 0.02  # a plan that takes longer is not made again for a while, five times as long, at most so long
 LONGEST_REST_S = 2.0
 LONGEST_SLEEP_S = 60.0
@@ -225,14 +226,16 @@ class Pushing:
             except Exception:
                 log.exception("planning failed")
                 sleep_s = 5.0
-            took_s = time.monotonic() - began
+            rested = time.monotonic()
+            took_s = rested - began
             with self._wake:
-                if not self._woken and not self._stopping:
-                    self._wake.wait(sleep_s)
+                if not self._woken and not self._stopping and self._wake.wait(sleep_s):
+                    # Woken by who has just begun, and now wants the processor for what is next.
+                    rested, plans = time.monotonic(), True
                 rest_s = REST * self._settle_s() if plans else 0.0
                 if took_s > CHEAP_S:
                     rest_s = max(rest_s, min(5 * took_s, LONGEST_REST_S))
-                self._rest(began + took_s + rest_s, ended)
+                self._rest(rested + rest_s, ended)
 
     def _rest(self, until: float, ended: int) -> None:
         """A plan is costly: not one at every change, but when who makes the calls has none left."""
