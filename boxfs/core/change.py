@@ -17,7 +17,7 @@ from boxfs.core import inodes
 from boxfs.core.interface import Watcher
 from boxfs.core.listings import listing_of
 from boxfs.core.node import Content, Node
-from boxfs.core.rows import to_row, told_row
+from boxfs.core.rows import difference, to_row, told_row
 from boxfs.core.shown import shown_name, told
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Change:
         self._notes_names = not asked
         self.touched: dict[Ino, Node | None] = {}  # final state of all that this change put or removed
         self.dirty: dict[Ino, Node | None] = {}  # the part of it that is not in SQLite yet
+        self._stored: dict[Ino, tuple[Node, bool]] = {}  # what SQLite has of some of those, and whether as pending
         self.absent: set[Ino] = set()  # known to have no row, so that nobody asks SQLite again
         self.absent_items: set[tuple[Kind, ItemId]] = set()
         self.notes: list[Callable[[Watcher], None]] = []
@@ -91,6 +92,7 @@ class Change:
             tree._next_ino, tree._reserved_ino = start, start + _INO_STRIDE
         ino = inodes.counted(tree._next_ino)
         tree._next_ino += 1
+        self.absent.add(ino)
         return ino
 
     def put(self, node: Node) -> Node:
@@ -103,6 +105,8 @@ class Change:
         moved = old is None or old.parent != node.parent or old.name != node.name
         self.touched.setdefault(ino, old)  # first: what fails between here and the end is undone
         if old is not None:
+            if ino not in self.dirty:
+                self._stored[ino] = (old, ino in tree._pending)
             tree._forget_vacated(old)
             if moved:
                 tree._unlink(old)
@@ -318,8 +322,20 @@ class Change:
         gone = [ino for ino, node in self.dirty.items() if node is None]
         if gone:
             self.tree.records.remove_nodes(gone)
-        self.tree.records.put_nodes([to_row(node, node.ino in pending) for node in self.dirty.values() if node])
+        changed = [node for node in self.dirty.values() if node is not None and not self._update(node)]
+        self.tree.records.put_nodes([to_row(node, node.ino in pending) for node in changed])
         self.dirty.clear()
+        self._stored.clear()
+
+    def _update(self, node: Node) -> bool:
+        """Store the node where that is a matter of a few columns; return whether it is done."""
+        stored, was_pending = self._stored.get(node.ino, (None, False))
+        if stored is None or was_pending != (node.ino in self.tree._pending):
+            return False
+        columns = difference(stored, node)
+        if columns is None:
+            return False
+        return not columns or self.tree.records.update_node(node.ino, columns)
 
     def _commit(self) -> None:
         self._flush()
@@ -338,6 +354,7 @@ class Change:
         for step, values in self._steps:
             step(*values)
         self.dirty = dict(self.touched)
+        self._stored.clear()
 
 
 def _based(content: Content | None, old: Item | None, new: Item, *, ours: bool) -> Content | None:

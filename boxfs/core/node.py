@@ -103,6 +103,11 @@ class Node:
             values[_PLACES[name]] = value
         return Node(*values)
 
+    def changed_since(self, old: Node) -> list[str]:
+        """Return the names of the fields that are others than in `old`."""
+        pairs = zip(_FIELDS, _values(self), _values(old), strict=True)
+        return [name for name, now, before in pairs if now is not before and now != before]
+
     @property
     def is_folder(self) -> bool:
         return self.kind is Kind.FOLDER

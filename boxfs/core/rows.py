@@ -17,6 +17,14 @@ from boxfs.store.records import NodeRow, ToldRow
 _KINDS = {kind.value: kind for kind in Kind}
 _NO_REMOTE = (None,) * 16
 _NO_CONTENT = (None,) * 6
+# Fields of a node that are one column each, and in no index; and those columns of its content that are in none.
+_PLAIN = frozenset(
+    {
+        *("size", "mtime_ns", "ctime_ns", "atime_ns", "mode", "uid", "gid", "rdev", "times_set", "mark", "complete"),
+        *("changed_ns", "attempts", "not_before_ns"),
+    }
+)
+_CONTENT = ("edit", "base", "base_size", "base_etag", "base_file")
 _EXTRA = ("url", "description", "shared_link", "lock", "owner", "tags")
 
 
@@ -67,6 +75,21 @@ def to_row(node: Node, pending: bool) -> NodeRow:
         None if node.conflict_of is None else text(node.conflict_of),
         *(_NO_REMOTE if node.remote is None else _remote_row(node.remote)),
     )
+
+
+def difference(old: Node, new: Node) -> dict[str, Any] | None:
+    """Return what differs between the rows of a node, by column; None where it is much, or in an index."""
+    columns: dict[str, Any] = {}
+    for name in new.changed_since(old):
+        if name in _PLAIN:
+            columns[name] = getattr(new, name)
+        elif name == "error":
+            columns[name] = None if new.error is None else text(new.error)
+        elif name == "content" and old.content and new.content and old.content.spool == new.content.spool:
+            columns.update(zip(_CONTENT, _content_row(new.content)[1:], strict=True))
+        else:
+            return None
+    return columns
 
 
 def told_row(node: Node, folded: str) -> ToldRow:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,11 @@ class Records:
 
     def put_nodes(self, rows: Iterable[NodeRow]) -> None:
         self._many(_PUT, rows)
+
+    def update_node(self, ino: int, columns: Mapping[str, Any]) -> bool:
+        """Change some columns of a row; return whether there is one.  Those of no index cost a third of a whole row."""
+        names = ", ".join([f"{name} = ?" for name in columns])
+        return self._run(f"UPDATE nodes SET {names} WHERE ino = ?", *columns.values(), ino).rowcount == 1
 
     def add_told(self, rows: Sequence[ToldRow]) -> bool:
         """Store rows of items nothing of which was changed here.

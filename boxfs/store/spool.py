@@ -225,7 +225,7 @@ class SpoolFile:
         if self._fd < 0:
             try:
                 flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-                self._fd = os.open(self._spool.path(self.number), flags, 0o600)
+                self._fd = os.open(f"{self._spool.folder}/{self.number}", flags, 0o600)
             except FileNotFoundError:
                 return -1
             except OSError as error:

@@ -41,6 +41,63 @@ def add(tree: Tree, item: Item, parent: Ino = ROOT_INO) -> Node:
         return change.put(fresh(change.new_ino(item.kind, item.id), parent, item, tree.options))
 
 
+CHANGES: dict[str, dict[str, object]] = {
+    **{
+        name: {name: value}
+        for name, value in {
+            "name": "other", "size": 7, "mtime_ns": 71, "ctime_ns": 72, "atime_ns": 73, "mode": 0o600, "uid": 3,
+            "gid": 4, "kind_bits": stat.S_IFLNK, "rdev": 5, "target": "there", "xattrs": {"user.b": "c"},
+            "complete": True, "stale": None, "changed_ns": 74, "attempts": 2, "not_before_ns": 75, "error": "\udcff",
+            "conflict_of": None, "times_set": False, "mark": 3, "remote": None, "content": None,
+        }.items()
+    },
+    "another edit": {"content": Content(4, 3, VersionId("92"), 4, Etag("1"), ItemId("78"))},
+    "another spool": {"content": Content(5, 3, VersionId("92"), 4, Etag("1"))},
+    "to what Box has": {"content": None, "size": 3, "mtime_ns": 7_000_000_000, "name": "n", "mode": None},
+    "much": {"size": 7, "mtime_ns": 71, "times_set": False, "error": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_changed_of_a_node_survives_the_disk(tree: Tree, tmp_path: Path, what: str, flushed: bool) -> None:
+    """A row is changed in a few columns where that is enough."""
+    node = Node(
+        Ino(5), Kind.FILE, ROOT_INO, "n", 9, 8, 7, 6, 0o640, 1, 2, 0, 3, None, {"user.a": "b"},
+        Content(4, 2, VersionId("91"), 3, Etag("0")), file_item(77, "n"), False, "why", 11, 1, 12, "error", "of", True,
+    )  # fmt: skip
+    with tree.change() as change:
+        change.put(node)
+    tree._drop_caches()  # as one that was read from the disk
+    with tree.change() as change:
+        held = change.node(node.ino)
+        assert held == node
+        if flushed:
+            held = change.put(replace(held, size=1000, changed_ns=1))
+            change._flush()
+        changed = change.put(replace(held, **CHANGES[what]))  # type: ignore[arg-type]
+        changed = change.put(replace(changed, atime_ns=99))
+    pending = tree.is_pending(node.ino)
+    tree.close()
+    again = Tree(Records(tmp_path), OPTIONS)
+    assert again.node(node.ino) == changed
+    assert again.is_pending(node.ino) == pending
+    again.close()
+
+
+def test_a_node_that_comes_back_in_one_change_survives_the_disk(tree: Tree, tmp_path: Path) -> None:
+    node = add(tree, file_item(77, "n"))
+    with tree.change() as change:
+        change.put(replace(node, size=4))
+        change.remove(node.ino)
+        change._flush()
+        back = change.put(replace(node, size=5))
+    tree.close()
+    again = Tree(Records(tmp_path), OPTIONS)
+    assert again.node(node.ino) == back
+    again.close()
+
+
 def test_a_node_survives_the_disk_with_every_field(tree: Tree, tmp_path: Path) -> None:
     item = replace(
         file_item(77, "ä\\b", url="u", description="d", shared_link="s", owner="o"),
