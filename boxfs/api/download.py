@@ -16,7 +16,6 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from boxfs.api import errors
-from boxfs.api.cancel import Cancel, Cancelled
 from boxfs.api.http import Cost, Lost, NotSent, Priority, Request, Response
 from boxfs.api.session import Session
 from boxfs.base.errors import BadReply, NotSupported, Unreachable
@@ -60,18 +59,14 @@ class UrlDownload:
         self._url: str | None = None  # guarded by _lock
         self._direct = False  # guarded by _lock; this Box sends the bytes itself
 
-    def read_range(
-        self, start: int, stop: int, *, background: bool = False, cancel: Cancel | None = None
-    ) -> Iterator[bytes]:
+    def read_range(self, start: int, stop: int, *, background: bool = False) -> Iterator[bytes]:
         """Yield the bytes of [start, stop), whole or not at all: raises where they cannot be had to the last.
 
         background: a call to the API that this may need lets people's calls go first.
         """
-        return self._all(start, stop, _inside, len, background, cancel)
+        return self._all(start, stop, _inside, len, background)
 
-    def read_into(
-        self, buffer: memoryview, start: int, *, background: bool = False, cancel: Cancel | None = None
-    ) -> Iterator[int]:
+    def read_into(self, buffer: memoryview, start: int, *, background: bool = False) -> Iterator[int]:
         """Fill `buffer` with the bytes from `start` on, as `read_range`; yield how many came, at each step of it."""
 
         def fill(response: Response, at: int, stop: int) -> Iterator[int]:
@@ -87,7 +82,7 @@ class UrlDownload:
                 quick = time.monotonic() < begun_s + _QUICK_S
                 step = min(step * 2, _LARGEST_STEP) if quick else max(step // 2, _FIRST_STEP)
 
-        return self._all(start, start + len(buffer), fill, int, background, cancel)
+        return self._all(start, start + len(buffer), fill, int, background)
 
     def _all(
         self,
@@ -96,13 +91,12 @@ class UrlDownload:
         read: Callable[[Response, int, int], Iterator[P]],
         length: Callable[[P], int],
         background: bool,
-        cancel: Cancel | None,
     ) -> Iterator[P]:
         """Yield what `read` makes of the replies, from `start` until `stop` is reached."""
         priority = Priority.BACKGROUND if background else self._priority
         at, barren = start, 0
         while at < stop:
-            response = self._open(at, stop, cancel, priority)
+            response = self._open(at, stop, priority)
             before = at
             try:
                 for piece in read(response, at, stop):
@@ -121,29 +115,24 @@ class UrlDownload:
     def url(self) -> str:
         """Return an address of the content.  Raises NotSupported at a server that sends the bytes itself."""
         opened: list[Response] = []
-        url = self._ask(0, 1, None, self._priority, opened)
+        url = self._ask(0, 1, self._priority, opened)
         for each in opened:
             each.close()
         if url is None:
             raise NotSupported("this server gives no download addresses")
         return url
 
-    def _open(self, start: int, stop: int, cancel: Cancel | None, priority: Priority) -> Response:
+    def _open(self, start: int, stop: int, priority: Priority) -> Response:
         """Return a reply whose body begins at `start` (206), or at 0 (200)."""
         for _ in range(3):
             url = self._known_url()
             if url is None:
                 opened: list[Response] = []
-                try:
-                    url = self._flight.do("url", partial(self._ask, start, stop, cancel, priority, opened))
-                except Cancelled:
-                    if cancel is not None and cancel.cancelled:
-                        raise
-                    continue  # who asked for all of us gave up
+                url = self._flight.do("url", partial(self._ask, start, stop, priority, opened))
                 if opened:
                     return opened[0]
                 if url is None:
-                    response = self._get(self._session.api_url + self._path, start, stop, cancel, priority, at_api=True)
+                    response = self._get(self._session.api_url + self._path, start, stop, priority, at_api=True)
                     if response.status in REDIRECTED:
                         response.close()
                         with self._lock:
@@ -151,7 +140,7 @@ class UrlDownload:
                         continue
                     return errors.check(response, self._what)
             try:
-                response = self._get(url, start, stop, cancel, priority, at_api=False)
+                response = self._get(url, start, stop, priority, at_api=False)
             except NotSent:
                 self._forget(url)  # its host is down: the next try may be sent to another
                 raise
@@ -175,14 +164,12 @@ class UrlDownload:
             if self._url == url:
                 self._url = None
 
-    def _ask(
-        self, start: int, stop: int, cancel: Cancel | None, priority: Priority, opened: list[Response]
-    ) -> str | None:
+    def _ask(self, start: int, stop: int, priority: Priority, opened: list[Response]) -> str | None:
         """Ask the API for the URL.  Where it sends the bytes itself, put the reply into `opened` and return None."""
         with self._lock:
             if self._url is not None or self._direct:
                 return self._url
-        response = self._get(self._session.api_url + self._path, start, stop, cancel, priority, at_api=True)
+        response = self._get(self._session.api_url + self._path, start, stop, priority, at_api=True)
         if response.status in REDIRECTED:
             response.close()
             url = urljoin(self._session.api_url + self._path, _location(response))
@@ -194,9 +181,7 @@ class UrlDownload:
             self._direct = True
         return None
 
-    def _get(
-        self, url: str, start: int, stop: int, cancel: Cancel | None, priority: Priority, *, at_api: bool
-    ) -> Response:
+    def _get(self, url: str, start: int, stop: int, priority: Priority, *, at_api: bool) -> Response:
         """Send one GET with the range.  at_api: with the token, and a redirect is the answer."""
         headers = dict(self._headers) if at_api else {}
         headers["Range"] = f"bytes={start}-{stop - 1}"
@@ -214,7 +199,6 @@ class UrlDownload:
                     secret_url=not at_api,
                     cost=Cost.CALL if at_api else Cost.FREE,
                     priority=priority,
-                    cancel=cancel,
                 )
             )
             if at_api or response.status not in REDIRECTED:

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from boxfs.api.auth import StaticToken
+from boxfs.api.cancel import Cancelled
 from boxfs.api.drive import BoxDrive
 from boxfs.api.http import Bytes, Lost, Request, Response
 from boxfs.base.errors import BadReply, Changed, InDoubt, InvalidArgument, NotFound
@@ -153,6 +154,18 @@ def test_a_version_that_is_gone_is_not_found() -> None:
     box, _ = drive(reply(404, {"type": "error", "code": "not_found"}))
     with pytest.raises(NotFound):
         b"".join(box.download(ItemId("7"), VersionId("1")).read_range(0, 1))
+
+
+def test_a_client_that_is_closed_says_so_to_all_who_wait_for_a_download() -> None:
+    """Not that Box gave addresses that do not work."""
+
+    def closing(_request: Request) -> Response:
+        raise Cancelled("the client is closed")
+
+    box, script = drive(*[closing] * 5)
+    with pytest.raises(Cancelled):
+        next(box.download(ItemId("7"), None).read_into(memoryview(bytearray(9)), 0))
+    assert len(script.asked) == 1
 
 
 def test_an_empty_range_asks_nothing() -> None:
