@@ -8,39 +8,37 @@ meaning of a status.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import io
 import ipaddress
 import logging
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from requests.utils import select_proxy
+from urllib3.connectionpool import HTTPConnectionPool
 
-from boxfs.api import trust
 from boxfs.api.cancel import Cancel, Cancelled
+from boxfs.api.connections import PIECE_BYTES, Adapter
 from boxfs.api.http import Body, Lost, NotSent, Request, Response, TimedOut, Timeouts, Untrusted
 from boxfs.base.errors import InvalidArgument
 
-# One piece of a reply or of a body.  urllib3 hands a piece to one sendall(2), which must end within the time-out.
-PIECE_BYTES = 128 * 1024
-# A connection that idled longer is not trusted with a request that cannot be repeated: its server may be closing it.
-IDLE_S = 20.0
 MOST_HOSTS = 64
+MOST_KNOWN = 256
 
 
 # What http.client says of a reply that another thread closed.
 _CLOSED_UNDER_US = (AttributeError, ValueError)
-_REQUIRED = (ssl.CERT_REQUIRED, "CERT_REQUIRED", "REQUIRED")
 _BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_CLOSED_UNDER_US)
 
 
@@ -52,8 +50,8 @@ class _NotOurs(logging.Filter):
 
 
 _sending = threading.local()
-logging.getLogger("urllib3.connectionpool").addFilter(_NotOurs())
-logging.getLogger("urllib3.util.retry").addFilter(_NotOurs())
+for _told in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
+    logging.getLogger(_told).addFilter(_NotOurs())
 
 
 class RequestsTransport:
@@ -76,7 +74,7 @@ class RequestsTransport:
         self._session = requests.Session()
         self._session.trust_env = proxies_from_environment
         self._session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        adapter = _Adapter(self._local, self._timeouts, connections)
+        adapter = Adapter(self._local, self._timeouts, connections)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         # Mutable state
@@ -84,6 +82,7 @@ class RequestsTransport:
         self._active: set[Cancel] = set()  # guarded by _lock
         self._closed = False  # guarded by _lock
         self._settings: dict[tuple[str, str], dict[str, Any]] = {}  # scheme and host -> how it is reached
+        self._known: OrderedDict[str, _Known] = OrderedDict()  # by URL; guarded by _lock for writing
 
     def send(self, request: Request) -> Response:
         cancel = request.cancel or Cancel()
@@ -100,25 +99,34 @@ class RequestsTransport:
             self._done(cancel)
             raise _translated(error, request, cancel, body) from error
         finally:
-            self._local.now = None
+            self._local.now = self._local.pool = None
             _sending.ours = 0
             if body is not None:
                 body.close()
-        pieces = _pieces(reply, request, cancel)
-        into = _reader(reply, request, cancel) if request.stream else None
-        return Response(reply.status_code, reply.headers, pieces, lambda: self._finish(reply, cancel), into)
+        if isinstance(reply, requests.Response):
+            pieces = _pieces(reply.iter_content(PIECE_BYTES), request, cancel)
+            return Response(reply.status_code, reply.headers, pieces, lambda: self._finish(reply, cancel))
+        pieces = _pieces(reply.stream(PIECE_BYTES, decode_content=False), request, cancel)
+        into = _reader(reply, request, cancel)
+        return Response(reply.status, dict(reply.headers), pieces, lambda: self._finish(reply, cancel), into)
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
             active = list(self._active)
+            self._known.clear()  # with it go their connections
         for cancel in active:
             cancel.cancel()
         self._session.close()
 
-    def _send(self, request: Request, body: _Sending | None) -> requests.Response:
+    def _send(self, request: Request, body: _Sending | None) -> requests.Response | urllib3.HTTPResponse:
+        """Return the reply; of a request that streams, as urllib3 has it."""
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Connection": "keep-alive", **request.headers}
         headers.setdefault("Accept-Encoding", "identity" if request.stream else "gzip, deflate")
+        timeout = (self._timeouts.connect_s, request.read_timeout_s or self._timeouts.read_s)
+        if (known := self._known.get(request.url)) is not None and known.serves(request):
+            with contextlib.suppress(urllib3.exceptions.ClosedPoolError):  # too many other hosts came between
+                return known.get(headers, timeout)
         # Not by the session, which adds defaults that are here already.  A callable as auth keeps requests from putting
         # a password of the URL in the place of our token.
         prepared = requests.PreparedRequest()
@@ -127,8 +135,16 @@ class RequestsTransport:
             prepared.headers["Content-Length"] = str(body.size)
             prepared.body = body  # type: ignore[assignment]
         settings = self._settings_for(prepared.url or "")
-        timeout = (self._timeouts.connect_s, request.read_timeout_s or self._timeouts.read_s)
-        return self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
+        reply = self._session.send(prepared, timeout=timeout, allow_redirects=False, **settings)
+        if not request.stream:
+            return reply
+        if _Known.may_serve(request) and not select_proxy(request.url, settings["proxies"]):
+            with self._lock:
+                self._known[request.url] = _Known(self._local.pool, prepared.path_url)
+                if len(self._known) > MOST_KNOWN:
+                    self._known.popitem(last=False)
+        raw: urllib3.HTTPResponse = reply.raw
+        return raw
 
     def _settings_for(self, url: str) -> dict[str, Any]:
         """Return proxies and authorities for the URL's host, as the environment says (which does not change)."""
@@ -144,9 +160,11 @@ class RequestsTransport:
             self._settings[host] = settings
         return settings
 
-    def _finish(self, reply: requests.Response, cancel: Cancel) -> None:
+    def _finish(self, reply: requests.Response | urllib3.HTTPResponse, cancel: Cancel) -> None:
         self._done(cancel)
         reply.close()
+        if isinstance(reply, urllib3.HTTPResponse):
+            reply.release_conn()
 
     def _done(self, cancel: Cancel) -> None:
         cancel.detach()
@@ -168,27 +186,70 @@ def _is_this_machine(url: str) -> bool:
         return False
 
 
-def _pieces(reply: requests.Response, request: Request, cancel: Cancel) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True, repr=False)
+class _Known:
+    """A URL that Box gave, and the pool that leads to its host.  Bytes are asked of one such URL by the hundred, and
+    half of what a request costs is what requests finds out anew each time: where it leads, through what, and how."""
+
+    pool: HTTPConnectionPool
+    target: str
+
+    @staticmethod
+    def may_serve(request: Request) -> bool:
+        return request.secret_url and request.method == "GET" and not request.params and request.stream
+
+    serves = may_serve
+
+    def get(self, headers: Mapping[str, str], timeout: tuple[float, float]) -> urllib3.HTTPResponse:
+        reply: Any = self.pool.urlopen(
+            "GET",
+            self.target,
+            headers=headers,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            retries=_NO_RETRIES,
+            timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
+        )
+        found: urllib3.HTTPResponse = reply
+        return found
+
+
+_NO_RETRIES = urllib3.Retry(0, read=False)  # as requests has it
+
+
+def _pieces(pieces: Iterator[bytes], request: Request, cancel: Cancel) -> Iterator[bytes]:
     try:
-        if request.stream:
-            yield from reply.raw.stream(PIECE_BYTES, decode_content=False)
-        else:
-            yield from reply.iter_content(PIECE_BYTES)
+        yield from pieces
     except _BROKEN as error:
         raise _translated(error, request, cancel, None) from error
 
 
-def _reader(reply: requests.Response, request: Request, cancel: Cancel) -> Callable[[memoryview], int] | None:
+def _reader(raw: urllib3.HTTPResponse, request: Request, cancel: Cancel) -> Callable[[memoryview], int] | None:
     """Return what reads the body from the socket straight into memory: requests and urllib3 make objects of it, and
     copies.  None where the body has no length, or another shape than is known here."""
-    raw = reply.raw
     body = getattr(raw, "_fp", None)
     if not isinstance(body, http.client.HTTPResponse) or body.chunked or body.length is None:
         return None
+    socket_read = _socket_read(getattr(raw, "connection", None))
+    direct = False  # nothing of the body is left in http.client's buffer
 
     def read_into(buffer: memoryview) -> int:
+        nonlocal direct
         try:
-            count = body.readinto(buffer)
+            assert body.length is not None
+            if direct and socket_read is not None:
+                count = _filled(socket_read, buffer[: body.length])
+                body.length -= count
+            elif socket_read is not None and min(len(buffer), body.length) > io.DEFAULT_BUFFER_SIZE:
+                count = body.fp.readinto1(buffer[: body.length])
+                body.length -= count
+                direct = True
+            else:
+                count = body.readinto(buffer)
+            if not body.length:
+                body.close()
             if not body.length:
                 raw.release_conn()  # the connection can serve the next request
         except _BROKEN as error:
@@ -198,6 +259,26 @@ def _reader(reply: requests.Response, request: Request, cancel: Cancel) -> Calla
         return count
 
     return read_into
+
+
+def _socket_read(connection: Any) -> Callable[[int, memoryview], int] | None:
+    """Return what reads from the connection's socket past http.client, which takes five calls for every 16 KiB of TLS;
+    None where it is of a shape that is not known here, or the reply ends with the connection."""
+    sock = getattr(connection, "sock", None)
+    if isinstance(sock, ssl.SSLSocket):
+        return sock.read  # type: ignore[return-value]
+    return None
+
+
+def _filled(read: Callable[[int, memoryview], int], buffer: memoryview) -> int:
+    """Fill the buffer; fewer bytes only where the connection ends."""
+    done, size = 0, len(buffer)
+    while done < size:
+        count = read(size - done, buffer[done:])
+        if not count:
+            break
+        done += count
+    return done
 
 
 class _Sending:
@@ -284,74 +365,3 @@ def _plain(causes: list[BaseException]) -> str:
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, requests.RequestException):
             return cause.strerror
     return "the connection was closed"
-
-
-class _Adapter(HTTPAdapter):
-    """requests' adapter with connections that know which request they work for."""
-
-    def __init__(self, local: threading.local, timeouts: Timeouts, connections: int) -> None:
-        self._pool_classes = _pool_classes(local, timeouts)
-        super().__init__(pool_connections=16, pool_maxsize=connections, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, blocksize=PIECE_BYTES, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pool_classes
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = self._pool_classes
-        return manager
-
-
-def _pool_classes(local: threading.local, timeouts: Timeouts) -> dict[str, type[HTTPConnectionPool]]:
-    def before_request(connection: Any) -> None:
-        cancel, repeatable = local.now
-        cancel.attach(connection)
-        idle_s = time.monotonic() - getattr(connection, "boxfs_used", time.monotonic())
-        if not repeatable and idle_s > IDLE_S:
-            connection.close()  # it opens itself again
-        connection.boxfs_used = time.monotonic()
-
-    def connected(connection: Any) -> None:
-        local.now[0].check()
-        # urllib3 would send under the connect time-out, too short for a slow line.
-        connection.sock.settimeout(timeouts.read_s)
-
-    hooks = {"before_request": before_request, "connected": connected}
-    plain = type("Connection", (_Hooked, HTTPConnection), hooks)
-    tls = type("Connection", (_Hooked, _Trusting, HTTPSConnection), hooks)
-    return {
-        "http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
-    }
-
-
-class _Hooked:
-    """Mixed into urllib3's connections: the hooks of `_pool_classes` at the right moments."""
-
-    before_request: Callable[[], None]
-    connected: Callable[[], None]
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self.before_request()
-        super().request(*args, **kwargs)  # type: ignore[misc]
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self.connected()
-
-
-class _Trusting:
-    """Mixed into urllib3's TLS connections: one context for all, where each would read the authorities by itself."""
-
-    ca_certs: Any
-    ca_cert_dir: Any
-
-    def connect(self) -> None:
-        named = self.ca_certs or self.ca_cert_dir
-        to_proxy = getattr(self, "proxy", None) is not None  # which may speak TLS of its own
-        own = getattr(self, "ssl_context", None) is not None or getattr(self, "cert_file", None)
-        if named and not to_proxy and not own and self.cert_reqs in _REQUIRED:  # type: ignore[attr-defined]
-            self.ssl_context = trust.context(str(named))
-            self.ca_certs = self.ca_cert_dir = None
-        super().connect()  # type: ignore[misc]

@@ -16,6 +16,7 @@ FIRST = 1 * MIB  # with the first read; the head of a large file costs no more t
 SLACK = 1 * MIB  # of a run
 NEAR = 128 * 1024  # of what may become one
 MOST_SEQUENCES = 8
+MOST_ALONE = 4  # remembered of the reads that may begin one
 LARGEST_PIECE = 8 * MIB
 
 
@@ -100,8 +101,8 @@ class Sequences:
         self._most = most
         self._all: tuple[Sequence, ...] = ()  # the one used last first
         # Where reads ended that went on with nothing and found all they wanted; in units of NEAR as well.
-        self._stops = [-1] * MOST_SEQUENCES
-        self._places = [-9] * MOST_SEQUENCES
+        self._stops = [-1] * MOST_ALONE
+        self._places = [-9] * MOST_ALONE
         self._turn = 0
 
     def is_alone(self, start: int, stop: int) -> bool:
@@ -117,7 +118,7 @@ class Sequences:
                 return False
         turn = self._turn
         self._stops[turn], places[turn] = stop, stop // NEAR
-        self._turn = (turn + 1) % MOST_SEQUENCES
+        self._turn = (turn + 1) % MOST_ALONE
         return True
 
     def of(self, start: int) -> Sequence:

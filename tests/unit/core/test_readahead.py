@@ -43,7 +43,7 @@ def test_reads_here_and_there_stay_alone_between_two_runs() -> None:
     ahead = []
     for step in range(64):
         ahead += [ask(sequences, at + step * NEAR, at + (step + 1) * NEAR) for at in (one, two)]
-        for _ in range(3):  # few enough between two reads of a run for both to be remembered
+        for _ in range(2):  # few enough between two reads of a run for both to be remembered
             at = 160 * MIB + places.randrange(0, 40 * MIB, NEAR * 4)
             ask(sequences, at, at + FEW)
     reached = [max(each[1] for each in ahead if each and (each[0] < 100 * MIB) == low) for low in (True, False)]
