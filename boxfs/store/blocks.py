@@ -272,7 +272,6 @@ class Blocks:
         now = time.time()
         segment = self._open.get((key, number))  # without the lock: a stale look finds what was there a moment ago
         if segment is not None and now < segment.used_s + FRESH_S:
-            segment.used_s = now
             return segment
         with self._lock:
             segment = self._open.get((key, number))

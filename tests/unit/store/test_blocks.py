@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +149,23 @@ def test_the_limit_is_kept_and_the_least_used_go_first(tmp_path: Path) -> None:
     assert blocks.clear() > 0
     assert disk_bytes(tmp_path) == 0
     assert blocks.used_bytes == 0
+    blocks.close()
+
+
+def test_what_is_read_all_the_time_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boxfs.store.blocks.MOST_OPEN", 2)
+    busy, idle, new = (content_key("7", digit * 40, SIZE) for digit in "abc")
+    blocks = Blocks(tmp_path / "blocks", 256 * MIB)
+    for key in (busy, idle, new):
+        put(blocks, 0, BLOCK, key)
+    blocks.close()
+    blocks = Blocks(tmp_path / "blocks", 256 * MIB)
+    now = [1000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    for key in (busy, idle, *[busy] * 10, new):
+        now[0] += 0.2
+        assert read(blocks, 0, 10, key)
+    assert [key for key, _ in blocks._open] == [busy, new]
     blocks.close()
 
 
