@@ -7,7 +7,7 @@
     └── RemoteError              Box or the way to it
         ├── Unreachable          no answer, or an answer that says "later"; the question may be asked again
         │   ├── InDoubt          no answer to a write that may have been done: look before asking again
-    │   └── Busy             Box works on this very item, or holds its name back: later, and no word on other items
+        │   └── Busy             Box works on this very item, or holds its name back: later, and no word on other items
         ├── RateLimited          Box says to slow down; `retry_after_s` tells how long
         ├── Unauthorized         the token is refused and cannot be renewed: somebody must log in
         ├── NotReady             Box has the item but not its bytes yet (202)

@@ -52,8 +52,3 @@ class SingleFlight(Generic[K, V]):
             with self._lock:
                 del self._calls[key]
             call.done.set()
-
-    def busy(self, key: K) -> bool:
-        """Tell whether a call for `key` is under way."""
-        with self._lock:
-            return key in self._calls

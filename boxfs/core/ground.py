@@ -77,7 +77,7 @@ class Ground:
     def _node(self, ino: Ino) -> Node:
         """Return the node, also that of an open file whose name is gone.  Raises NotFound."""
         node = self.tree.node(ino)
-        if node is None or (node.parent is None and ino != 1):
+        if node is None or not node.is_shown:
             file = self.files.held(ino)
             if file is not None:
                 return file.node
@@ -87,7 +87,7 @@ class Ground:
 
     def _folder(self, ino: Ino) -> Node:
         node = self.tree.node(ino)
-        if node is None or (node.parent is None and ino != 1):
+        if node is None or not node.is_shown:
             raise NotFound("the folder is gone")
         if node.kind is not Kind.FOLDER:
             raise NotADirectory(f"{node.name!r} is no folder")
@@ -220,7 +220,7 @@ class Ground:
         now_ns = self.tree.clock()
         with self.tree.change() as change:
             node = change.node(ino)
-            if node is not None and (node.parent is not None or ino == 1):
+            if node is not None and node.is_shown:
                 return change.put(changed(node, now_ns))
         file = self.files.held(ino)
         if file is None:

@@ -196,8 +196,7 @@ class Merge(Places):
     def _add(self, item: Item) -> None:
         above = self._above(item)
         assert above is not None
-        if above.parent is None and above.ino != ROOT_INO:
-            self._revive(above)  # something new in a folder that is deleted here
+        self._revive(above)  # something new in a folder that is deleted here
         name = shown_name(item)
         if self._make_room(above.ino, name, item, None):
             return

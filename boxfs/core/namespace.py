@@ -21,7 +21,7 @@ from boxfs.base.errors import (
     NotFound,
     NotPermitted,
 )
-from boxfs.base.types import ROOT_INO, Attr, DirEntry, Ino, Kind
+from boxfs.base.types import Attr, DirEntry, Ino, Kind
 from boxfs.core import names
 from boxfs.core.change import Change
 from boxfs.core.ground import Ground
@@ -66,7 +66,7 @@ class Namespace(Ground):
 
     def readdir(self, ino: Ino) -> Sequence[DirEntry]:
         node = self.tree.node(ino)
-        if node is not None and node.is_folder and node.parent is None and ino != ROOT_INO:
+        if node is not None and node.is_folder and not node.is_shown:
             return []  # removed while it was open
         ahead = self.foresight
         if ahead is not None:

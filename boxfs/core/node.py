@@ -14,7 +14,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from boxfs.base.types import Etag, Ino, Item, ItemId, Kind, VersionId
+from boxfs.base.types import ROOT_INO, Etag, Ino, Item, ItemId, Kind, VersionId
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -111,6 +111,11 @@ class Node:
     @property
     def is_folder(self) -> bool:
         return self.kind is Kind.FOLDER
+
+    @property
+    def is_shown(self) -> bool:
+        """The mount shows it: it is the root, or has a name in a folder."""
+        return self.parent is not None or self.ino == ROOT_INO
 
     @property
     def item_id(self) -> ItemId | None:

@@ -209,7 +209,7 @@ class Pinning:
 
     def _node(self, ino: Ino) -> Node:
         node = self._tree.node(ino)
-        if node is None or (node.parent is None and ino != 1):
+        if node is None or not node.is_shown:
             raise NotFound("it is gone")
         return node
 

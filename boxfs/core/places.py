@@ -73,9 +73,7 @@ class Places(Gone):
             self._change.entry_gone(before.parent, before.name)
 
     def _stand(self, node: Node, parent: Ino, name: str, mark: int, item: Item) -> None:
-        folder = self._node(parent)
-        if folder.parent is None and parent != ROOT_INO:
-            self._revive(folder)
+        self._revive(self._node(parent))
         self._put_at(node, parent, name, mark, item)
 
     def _put_at(self, node: Node, parent: Ino, name: str, mark: int, item: Item) -> None:
@@ -120,10 +118,10 @@ class Places(Gone):
         self._memory.strays[(Kind.FOLDER, item.parent_id)] = None
 
     def _revive(self, node: Node) -> None:
-        """Show again, where Box has it, what was deleted here, and the folders above it that were."""
+        """Show again what is deleted here, where Box has it, and folders above it that are; what is shown stays."""
         chain: dict[Ino, Node] = {}
         at: Node | None = node
-        while at is not None and at.ino not in chain and at.parent is None and at.ino != ROOT_INO:
+        while at is not None and at.ino not in chain and not at.is_shown:
             chain[at.ino] = at
             at = self._above(at.remote) if at.remote is not None else None
         for each in reversed(chain.values()):

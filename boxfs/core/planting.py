@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from boxfs.base.types import ROOT_INO, Ino, Item, Kind
+from boxfs.base.types import Ino, Item, Kind
 from boxfs.core import inodes
 from boxfs.core.change import Change
 from boxfs.core.memory import Memory
@@ -22,8 +22,7 @@ from boxfs.core.shown import fresh
 def plant(change: Change, memory: Memory, folder: Node, items: Iterable[Item]) -> list[Item]:
     """Put what is new and simple into the folder; return the items that need the rules."""
     items = list(items)
-    deleted = folder.parent is None and folder.ino != ROOT_INO
-    if folder.complete or deleted or memory.is_naming() or change.children(folder.ino):
+    if folder.complete or not folder.is_shown or memory.is_naming() or change.children(folder.ino):
         return items
     options, held = change.tree.options, change.tree.held_inos()
     nodes: dict[Ino, tuple[Node, str]] = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from boxfs.base.types import ROOT_INO
 from boxfs.core.change import Change
 from boxfs.core.node import Node
 from boxfs.core.openfile import OpenFile
@@ -124,7 +123,7 @@ class Saving:
         if last.parent is None or self._tree.node(last.ino) is not None:
             return None
         parent = self._tree.node(last.parent)
-        if parent is None or (parent.parent is None and parent.ino != ROOT_INO):
+        if parent is None or not parent.is_shown:
             return None
         if self._tree.holder(parent.ino, last.name) is not None:
             return None

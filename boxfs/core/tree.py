@@ -295,7 +295,7 @@ class Tree:
         self.records.sync()
 
     def forget_clean(self) -> int:
-        """Drop every row that is only cache (`boxfs cache clear`); return how many."""
+        """Drop every row that is only cache; return how many.  Whoever looks next asks Box again."""
         with self.lock:
             self.records.begin()
             try:

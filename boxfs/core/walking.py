@@ -111,14 +111,7 @@ class Walking:
 
     def _is_step(self, last: Ino, folder: Ino) -> bool:
         parent = self._folders.parent(folder)
-        above: Ino | None = last
-        for _ in range(DEEPEST):
-            if above is None:
-                return False
-            if parent == above:
-                return True
-            above = self._folders.parent(above)
-        return False
+        return parent is not None and self._is_below(last, parent)
 
     def _look(self) -> None:
         """Have a thread look ahead, where there is room for some more listings: each look wakes it anew."""
