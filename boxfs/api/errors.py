@@ -109,7 +109,7 @@ def error_from(response: Response, what: str) -> FsError:
     error.status, error.code, error.request_id = status, code, request_id
     error.context = context or None
     if isinstance(error, fs.NameTaken):
-        error.holder = _holder(body)
+        error.holder = _holder(context)
     if isinstance(error, fs.RemoteError):
         error.retry_after_s = retry_after_s(response)
     return error
@@ -147,12 +147,9 @@ def _message(
     return f"Box: {said} ({about})"
 
 
-def _holder(body: Mapping[str, Any]) -> Item | None:
+def _holder(context: Mapping[str, Any]) -> Item | None:
     """Return who holds the name: `conflicts` is one object, a list, or absent, by call (box-api.md section 3)."""
-    for each in wire.array(wire.obj(body.get("context_info")).get("conflicts")):
-        if wire.is_item(each):
-            return wire.item(each)
-    return None
+    return next(filter(None, map(wire.maybe_item, wire.array(context.get("conflicts")))), None)
 
 
 def check(response: Response, what: str) -> Response:

@@ -81,8 +81,6 @@ def text(value: Any) -> str | None:
         return None
     if isinstance(value, float):
         return str(int(value)) if value == value and abs(value) != float("inf") else None
-    if isinstance(value, str):
-        return whole_text(value)
     return str(value) if isinstance(value, int) else None
 
 
@@ -174,14 +172,6 @@ def kind(value: Any) -> Kind | None:
     return _KINDS.get(value) if isinstance(value, str) else None
 
 
-def is_item(reply: Any) -> bool:
-    return (
-        (type(reply) is dict or isinstance(reply, Mapping))
-        and kind(reply.get("type")) is not None
-        and text(reply.get("id")) is not None
-    )
-
-
 def properties(instance: Any) -> dict[str, str]:
     """Return the user's keys of a metadata instance."""
     return {key: value for key, value in obj(instance).items() if not key.startswith("$") and isinstance(value, str)}
@@ -192,7 +182,7 @@ def item(reply: Json, *, metadata_asked: bool = False) -> Item:
 
     metadata_asked: global.properties were among the fields, so that their absence means that there are none.
     """
-    found = _item(reply, metadata_asked, None)
+    found = maybe_item(reply, metadata_asked=metadata_asked)
     if found is None:
         raise BadReply(f"Box sent an item without type or id ({str(reply.get('type'))[:20]!r})")
     return found
@@ -203,11 +193,14 @@ def listed(folder_id: ItemId) -> Callable[[Json], Item | None]:
 
     Where an entry is, the listing says better than the entry: Box may name no parent of what is shared with us.
     """
-    return lambda reply: _item(reply, True, folder_id)
+    return lambda reply: maybe_item(reply, metadata_asked=True, listed_in=folder_id)
 
 
-def _item(reply: Json, metadata_asked: bool, listed_in: ItemId | None) -> Item | None:
-    """Every entry of every listing comes through here: what is as it should be costs no call."""
+def maybe_item(reply: Json, *, metadata_asked: bool = False, listed_in: ItemId | None = None) -> Item | None:
+    """Return the Item, as `item` and `listed`; None without type or id.
+
+    Every entry of every listing comes through here: what is as it should be costs no call.
+    """
     get = reply.get
     what, item_id, name = kind(get("type")), get("id"), get("name")
     if type(item_id) is not str or not item_id:
@@ -256,11 +249,6 @@ def _sha1(reply: Json) -> str | None:
     return sha1.lower() if sha1 else None
 
 
-def _version_id(version: Json) -> VersionId | None:
-    found = text(version.get("id"))
-    return VersionId(found) if found is not None else None
-
-
 def account(reply: Json) -> Account:
     user_id = text(reply.get("id"))
     if user_id is None:
@@ -276,11 +264,11 @@ def account(reply: Json) -> Account:
 
 
 def version(reply: Json) -> Version:
-    found = _version_id(reply)
-    if found is None:
+    version_id = text(reply.get("id"))
+    if version_id is None:
         raise BadReply("Box sent a version without an id")
     return Version(
-        id=found,
+        id=VersionId(version_id),
         name=text(reply.get("name")) or "",
         size=integer(reply.get("size")) or 0,
         sha1=_sha1(reply) or "",
@@ -315,13 +303,13 @@ _EVENT_KINDS = {
 def event(reply: Json) -> Event:
     """Return an event; one without an id gets one made of what it says, so that it can be told from others."""
     box_type = text(reply.get("event_type")) or ""
-    source = reply.get("source")
-    made = f"{box_type}:{reply.get('created_at')}:{obj(source).get('type')}:{obj(source).get('id')}"
+    source = obj(reply.get("source"))
+    made = f"{box_type}:{reply.get('created_at')}:{source.get('type')}:{source.get('id')}"
     return Event(
         id=text(reply.get("event_id")) or made,
         kind=_EVENT_KINDS.get(box_type, EventKind.OTHER),
         box_type=box_type,
-        item=item(source) if isinstance(source, Mapping) and is_item(source) else None,
+        item=maybe_item(source),
         created_ns=time_ns(reply.get("created_at")),
         by=text(obj(reply.get("created_by")).get("name")),
     )

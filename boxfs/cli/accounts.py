@@ -82,16 +82,13 @@ class Account:
 
 
 folder = settings.accounts_folder
+names = settings.account_names
 
 
 def check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.@+-]+", name) or name.startswith("."):
         raise CliError(f"{name!r} cannot name an account: letters, digits, and _ . @ + -", Exit.USAGE)
     return name
-
-
-def names() -> list[str]:
-    return sorted(path.stem for path in folder().glob("*.json"))
 
 
 def load(name: str) -> Account | None:

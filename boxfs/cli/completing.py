@@ -38,7 +38,7 @@ def mountpoint(ctx: click.Context, param: click.Parameter, incomplete: str) -> I
 
 def _accounts() -> list[str]:
     try:
-        return sorted(path.stem for path in settings.accounts_folder().glob("*.json"))
+        return settings.account_names()
     except OSError:
         return []
 

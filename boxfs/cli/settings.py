@@ -108,6 +108,11 @@ def accounts_folder() -> Path:
     return places.own_config_file().parent / "accounts"
 
 
+def account_names() -> list[str]:
+    """Return the names of the stored logins."""
+    return sorted(path.stem for path in accounts_folder().glob("*.json"))
+
+
 def gather(
     account: str, mountpoint: Path | None, words: Iterable[str] = (), flags: Mapping[str, Any] | None = None
 ) -> Settings:

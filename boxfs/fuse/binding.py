@@ -50,7 +50,6 @@ class Binding:
         self._options = options
         self._layouts = library.layouts
         self._requests = Requests(library, operations, options)
-        self._fh_offset = library.layouts.fuse_file_info.fh.offset
         self._defects = Defects()
         self._callbacks: list[Any] = []  # keeps them alive
         self.table = LowlevelOps()
@@ -162,7 +161,7 @@ class Binding:
         return callback
 
     def _make_read(self) -> Callable[..., None]:
-        read_into, fh = self._operations.files.read_into, self._fh_offset
+        read_into, fh = self._operations.files.read_into, self._requests.fh_offset
         small, large = self._library.reply_small, self._library.reply_large
         # The last one given back is the next one taken: as few as read at once, and still in the processor's cache.
         spare: list[Memory] = []
@@ -195,7 +194,7 @@ class Binding:
             self._operations.write,
             self._library.reply_write,
             self._library.view_memory,
-            self._fh_offset,
+            self._requests.fh_offset,
         )
         needs_caller, get_caller = self._operations.writing_needs_caller, self._requests.caller
 

@@ -7,14 +7,14 @@ same on every machine and with every libfuse 3.
 
 from __future__ import annotations
 
-import stat
 import struct
 from collections.abc import Callable, Iterable
 
 from boxfs.base.types import Attr
 from boxfs.fuse.layout import BLOCK_SIZE, NANO
 
-# ino, offset of the next entry, length of the name, kind; the name follows, filled up to 8 bytes
+# ino, offset of the next entry, length of the name, kind (the mode above its 12 permission bits, as S_IFMT has it); the
+# name follows, filled up to 8 bytes
 _DIRENT = struct.Struct("=QQII")
 # struct fuse_entry_out: nodeid, generation, entry and attribute time-out in seconds, then both in nanoseconds;
 # struct fuse_attr: ino, size, blocks, three times in seconds, the same in nanoseconds, mode, nlink, uid, gid, rdev,
@@ -42,7 +42,7 @@ class Listings:
             end = start + len(raw)
             if end + (-end & 7) > size:
                 break
-            _DIRENT.pack_into(buffer, used, attr.ino, following, len(raw), stat.S_IFMT(attr.mode) >> 12)
+            _DIRENT.pack_into(buffer, used, attr.ino, following, len(raw), attr.mode >> 12)
             buffer[start:end] = raw
             used = end + (-end & 7)
         return used

@@ -43,7 +43,7 @@ class Requests:
         self._operations = operations
         self._options = options
         self._layouts = library.layouts
-        self._fh_offset = library.layouts.fuse_file_info.fh.offset
+        self.fh_offset = library.layouts.fuse_file_info.fh.offset
         self._entries = Listings(options.attr_timeout_s, options.entry_timeout_s, self._led_to)
         self._buffer = WorkersMemory()
         self.packed = StatLayout(library.layouts.c_stat, options.attr_timeout_s, options.entry_timeout_s)
@@ -56,7 +56,7 @@ class Requests:
         return Caller(*context)
 
     def _handle(self, fi: int) -> HandleNo:
-        return HandleNo(_u64(fi + self._fh_offset).value)
+        return HandleNo(_u64(fi + self.fh_offset).value)
 
     # Replies
     def _done(self, req: int) -> Reply:
