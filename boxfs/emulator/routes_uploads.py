@@ -22,12 +22,7 @@ routes = Routes()
 @routes("OPTIONS", "/2.0/files/content")
 def preflight_new(ctx: Context) -> dict[str, Any]:
     body = ctx.json()
-    parent = ctx.parent_of(body)
-    assert parent is not None
-    if "name" not in body:
-        raise errors.missing("name")
-    name = upload_name(ctx, body["name"])
-    tree.require_free(ctx, parent.number, name, "object")
+    parent, _ = _check_new(ctx, body)
     tree.require_space(ctx, parent.owner, _size(body))
     return {"upload_url": _upload_url(ctx, "/api/2.0/files/content"), "upload_token": None}
 

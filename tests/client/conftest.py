@@ -1,4 +1,4 @@
-"""One emulator for all tests of the client; each test begins with a fresh account."""
+"""The clients that the tests use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from boxfs.api import BoxClient, StaticToken
+from boxfs.api.drive import BoxDrive
 from boxfs.api.retry import Backoff
 from tests.support.box import OTHER_TOKEN, TOKEN, Box, EmulatorProcess
 
@@ -16,26 +17,17 @@ from tests.support.box import OTHER_TOKEN, TOKEN, Box, EmulatorProcess
 QUICK = Backoff(attempts=3, first_s=0.01, cap_s=0.05)
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    with EmulatorProcess(tmp_path_factory.mktemp("emulator") / "data") as process:
-        yield process
-
-
-@pytest.fixture
-def box(emulator: EmulatorProcess) -> Iterator[Box]:
-    """Somebody else at work on the account, without any code of ours."""
-    someone = Box(emulator.url)
-    someone.reset()
-    yield someone
-    someone.call("DELETE", "/_emulator/faults")
-    someone.close()
-
-
 @pytest.fixture
 def client(box: Box) -> Iterator[BoxClient]:
     with BoxClient(StaticToken(TOKEN), api_url=box.url, backoff=QUICK) as made:
         yield made
+
+
+@pytest.fixture
+def drive(box: Box) -> Iterator[BoxDrive]:
+    made = BoxDrive(StaticToken(TOKEN), api_url=box.url, backoff=QUICK)
+    yield made
+    made.close()
 
 
 @pytest.fixture

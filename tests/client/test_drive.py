@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,17 +14,9 @@ from boxfs.api.listing import by_marker, whole_folder
 from boxfs.base.errors import Changed, NameTaken, NotEmpty, NotFound, Unauthorized, Unreachable
 from boxfs.base.types import ROOT_FOLDER, Etag, EventKind, Item, Kind
 from boxfs.core.remote import Remote
-from tests.client.conftest import QUICK
-from tests.support.box import TOKEN, Box, EmulatorProcess
+from tests.support.box import Box, EmulatorProcess
 
 FILE, FOLDER = Kind.FILE, Kind.FOLDER
-
-
-@pytest.fixture
-def drive(box: Box) -> Iterator[BoxDrive]:
-    remote = BoxDrive(StaticToken(TOKEN), api_url=box.url, backoff=QUICK)
-    yield remote
-    remote.close()
 
 
 def sha1(data: bytes) -> str:

@@ -16,19 +16,11 @@ from boxfs.api.http import Bytes
 from boxfs.api.retry import Backoff
 from boxfs.base.errors import FsError, InDoubt, NameTaken, RateLimited, Unauthorized
 from boxfs.base.types import ROOT_FOLDER, Item, Kind, UploadSession
-from tests.client.conftest import QUICK
 from tests.support.box import TOKEN, Box
 
 DATA = bytes(range(256)) * 800
 SHA1 = hashlib.sha1(DATA, usedforsecurity=False).hexdigest()
 FILE, FOLDER = Kind.FILE, Kind.FOLDER
-
-
-@pytest.fixture
-def drive(box: Box) -> Iterator[BoxDrive]:
-    remote = BoxDrive(StaticToken(TOKEN), api_url=box.url, backoff=QUICK)
-    yield remote
-    remote.close()
 
 
 @contextmanager

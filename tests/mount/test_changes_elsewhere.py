@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,15 @@ pytestmark = pytest.mark.fuse
 
 
 @pytest.fixture
-def drive(box: Box, tmp_path: Path) -> Iterator[Mounted]:
+def drive(box: Box, mount: Callable[..., Mounted]) -> Mounted:
     box.makedirs("/a/b")
     box.makedirs("/c")
     for n in range(30):
         box.upload(f"/a/b/f{n:02}", b"old %d" % n)
-    with Mounted(box.url, tmp_path / "home") as mount:
-        warm(mount)
-        box.clear_log()
-        yield mount
+    mounted = mount()
+    warm(mounted)
+    box.clear_log()
+    return mounted
 
 
 def warm(mount: Mounted) -> dict[str, bytes | None]:

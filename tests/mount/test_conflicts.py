@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,17 +38,17 @@ def heard(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def drive(heard: bool, box: Box, tmp_path: Path) -> Iterator[Mounted]:
+def drive(heard: bool, box: Box, mount: Callable[..., Mounted]) -> Mounted:
     """A mount that sends nothing by itself and has seen /a/doc.txt; unheard: events of the change come too late."""
     box.makedirs("/a")
     box.makedirs("/c")
     box.upload("/a/doc.txt", BASE)
-    with Mounted(box.url, tmp_path / "home", options=["settle=600"]) as mount:
-        assert (mount.path / "a/doc.txt").read_bytes() == BASE
-        os.listdir(mount.path / "c")
-        if not heard:
-            box.settings(event_delay_s=3600)
-        yield mount
+    mounted = mount(options=["settle=600"])
+    assert (mounted.path / "a/doc.txt").read_bytes() == BASE
+    os.listdir(mounted.path / "c")
+    if not heard:
+        box.settings(event_delay_s=3600)
+    return mounted
 
 
 # What we do in the mount ...

@@ -9,9 +9,7 @@ import errno
 import mmap
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,47 +19,42 @@ from tests.support.fusemount import MemoryMount, needs_fuse
 pytestmark = needs_fuse
 
 
-@pytest.fixture(scope="module", params=[{}, {"epoch": False}], ids=["epoch", "list-of-names"])
-def mount(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemoryMount]:
-    options: dict[str, Any] = {"negative_timeout_s": 3600, **request.param}
-    with MemoryMount(tmp_path_factory.mktemp("foreign"), **options) as mounted:
-        yield mounted
-    assert mounted.log == ""
+OPTIONS = {"negative_timeout_s": 3600}
 
 
 @pytest.fixture
-def place(mount: MemoryMount, request: pytest.FixtureRequest) -> Path:
+def place(memory: MemoryMount, request: pytest.FixtureRequest) -> Path:
     """A folder of the test's own."""
-    path: Path = mount.path / request.node.name
+    path: Path = memory.path / request.node.name
     path.mkdir()
     return path
 
 
-def below(mount: MemoryMount, path: Path) -> str:
-    return str(path.relative_to(mount.path))
+def below(memory: MemoryMount, path: Path) -> str:
+    return str(path.relative_to(memory.path))
 
 
-def test_new_content_is_seen_when_told_of(mount: MemoryMount, place: Path) -> None:
+def test_new_content_is_seen_when_told_of(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     file.write_text("one")
     assert file.read_text() == "one"
     os.stat(file)  # the kernel asks for attributes after a read or write; from here on it believes that it has them
-    mount.tell("quietly", "write", below(mount, file), "longer")
+    memory.tell("quietly", "write", below(memory, file), "longer")
     assert file.stat().st_size == 3
-    mount.change("write", below(mount, file), "longest")
+    memory.change("write", below(memory, file), "longest")
     assert file.stat().st_size == 7
     assert file.read_text() == "longest"
 
 
 @pytest.mark.parametrize("size", [4 << 20, 100_000, 6 << 20], ids=["same", "shorter", "longer"])
-def test_reader_and_opener_see_one_version_each(mount: MemoryMount, place: Path, size: int) -> None:
+def test_reader_and_opener_see_one_version_each(memory: MemoryMount, place: Path, size: int) -> None:
     """The kernel has one set of pages for an inode: those of two versions must not mix."""
     file, half, whole = place / f"f{size}", 2 << 20, 4 << 20
     file.write_bytes(b"1" * whole)
     with opened(file, os.O_RDONLY) as old, mmap.mmap(old, 0, mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
         assert set(os.pread(old, half, 0)) == {ord("1")}
         number = os.fstat(old).st_ino
-        mount.change("write", below(mount, file), "2" * size)
+        memory.change("write", below(memory, file), "2" * size)
         assert file.stat().st_size == size
         assert os.fstat(old).st_size == whole
         assert os.pread(old, 2 * whole, half) == b"1" * half
@@ -70,7 +63,7 @@ def test_reader_and_opener_see_one_version_each(mount: MemoryMount, place: Path,
         assert mapped[:] == b"1" * whole
         with opened(file, os.O_RDONLY) as new:
             assert os.pread(new, 2 * size, 0) == b"2" * size
-            mount.change("write", below(mount, file), "3" * size)
+            memory.change("write", below(memory, file), "3" * size)
             assert file.read_bytes() == b"3" * size
             assert os.pread(new, 2 * size, 0) == b"2" * size
             assert os.pread(old, 2 * whole, 0) == b"1" * whole
@@ -78,23 +71,23 @@ def test_reader_and_opener_see_one_version_each(mount: MemoryMount, place: Path,
     assert file.read_bytes() == b"3" * size
     file.write_bytes(b"mine")
     assert file.read_bytes() == b"mine"
-    mount.change("write", below(mount, file), "4")
+    memory.change("write", below(memory, file), "4")
     assert file.read_bytes() == b"4"
 
 
-def test_version_that_came_unannounced_never_mixes_with_the_one_that_is_open(mount: MemoryMount, place: Path) -> None:
+def test_version_that_came_unannounced_never_mixes_with_the_one_that_is_open(memory: MemoryMount, place: Path) -> None:
     file, size = place / "f", 1 << 20
     file.write_bytes(b"1" * size)
     with opened(file, os.O_RDONLY) as old:
         os.pread(old, size // 2, 0)
-        mount.tell("quietly", "write", below(mount, file), "2" * size)
+        memory.tell("quietly", "write", below(memory, file), "2" * size)
         with opened(file, os.O_RDONLY) as new:
             assert os.pread(new, size, 0) == b"2" * size
             assert os.pread(old, size, 0) == b"1" * size
             assert os.pread(new, size, 0) == b"2" * size
 
 
-def test_file_that_changes_all_the_time_is_never_seen_mixed(mount: MemoryMount, place: Path) -> None:
+def test_file_that_changes_all_the_time_is_never_seen_mixed(memory: MemoryMount, place: Path) -> None:
     file, size = place / "f", 200_000
     file.write_bytes(b"0" * size)
     wrong: list[str] = []
@@ -112,142 +105,142 @@ def test_file_that_changes_all_the_time_is_never_seen_mixed(mount: MemoryMount, 
         reader.start()
     try:
         for number in range(100):
-            mount.tell("write", below(mount, file), f"{number % 10}" * size)
+            memory.tell("write", below(memory, file), f"{number % 10}" * size)
     finally:
         stop.set()
         for reader in readers:
             reader.join()
     assert wrong == []
-    assert mount.tell("settle")
+    assert memory.tell("settle")
     assert file.read_bytes() == b"9" * size
 
 
-def test_longer_and_shorter_content_is_seen_whole(mount: MemoryMount, place: Path) -> None:
+def test_longer_and_shorter_content_is_seen_whole(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     file.write_text("one")
     for text in ("longer than before", "short", "", "x" * 200_000, "end"):
-        mount.change("write", below(mount, file), text)
+        memory.change("write", below(memory, file), text)
         assert file.stat().st_size == len(text)
         assert file.read_text() == text
 
 
-def test_changed_attributes_are_seen(mount: MemoryMount, place: Path) -> None:
+def test_changed_attributes_are_seen(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     file.write_text("one")
-    mount.change("chmod", below(mount, file), 0o600)
+    memory.change("chmod", below(memory, file), 0o600)
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_removed_file_is_gone(mount: MemoryMount, place: Path) -> None:
+def test_removed_file_is_gone(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     file.write_text("one")
-    mount.change("remove", below(mount, file))
+    memory.change("remove", below(memory, file))
     fails(errno.ENOENT, os.stat, file)
     assert os.listdir(place) == []
 
 
-def test_removed_file_that_the_kernel_still_believes_in_can_be_made_again(mount: MemoryMount, place: Path) -> None:
+def test_removed_file_that_the_kernel_still_believes_in_can_be_made_again(memory: MemoryMount, place: Path) -> None:
     """ESTALE from open: the kernel drops the name, looks again, and creates."""
     file = place / "f"
     file.write_text("one")
-    mount.tell("quietly", "remove", below(mount, file))
+    memory.tell("quietly", "remove", below(memory, file))
     file.write_text("two")
     assert file.read_text() == "two"
 
 
-def test_open_of_a_file_that_has_gone_unannounced_is_enoent(mount: MemoryMount, place: Path) -> None:
+def test_open_of_a_file_that_has_gone_unannounced_is_enoent(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     file.write_text("one")
-    mount.tell("quietly", "remove", below(mount, file))
+    memory.tell("quietly", "remove", below(memory, file))
     fails(errno.ENOENT, os.open, file, os.O_RDONLY)
 
 
-def test_removed_open_file_is_read_on(mount: MemoryMount, place: Path) -> None:
+def test_removed_open_file_is_read_on(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     file.write_text("one")
     with opened(file, os.O_RDONLY) as f:
-        mount.change("remove", below(mount, file))
+        memory.change("remove", below(memory, file))
         assert os.pread(f, 9, 0) == b"one"
         assert os.fstat(f).st_nlink == 0
 
 
-def test_new_file_is_seen_where_its_absence_was_kept(mount: MemoryMount, place: Path) -> None:
+def test_new_file_is_seen_where_its_absence_was_kept(memory: MemoryMount, place: Path) -> None:
     file = place / "f"
     fails(errno.ENOENT, os.stat, file)
-    mount.tell("quietly", "write", below(mount, file), "one")
+    memory.tell("quietly", "write", below(memory, file), "one")
     fails(errno.ENOENT, os.stat, file)
-    mount.tell("quietly", "remove", below(mount, file))
-    mount.change("write", below(mount, file), "two")
+    memory.tell("quietly", "remove", below(memory, file))
+    memory.change("write", below(memory, file), "two")
     assert file.read_text() == "two"
 
 
-def test_new_file_is_listed(mount: MemoryMount, place: Path) -> None:
+def test_new_file_is_listed(memory: MemoryMount, place: Path) -> None:
     assert os.listdir(place) == []
-    mount.change("write", below(mount, place / "f"), "one")
+    memory.change("write", below(memory, place / "f"), "one")
     assert os.listdir(place) == ["f"]
 
 
-def test_renamed_file_is_at_its_new_name_only(mount: MemoryMount, place: Path) -> None:
+def test_renamed_file_is_at_its_new_name_only(memory: MemoryMount, place: Path) -> None:
     (place / "a").write_text("one")
     with opened(place / "a", os.O_RDONLY) as f:
         fails(errno.ENOENT, os.stat, place / "b")
-        mount.change("rename", below(mount, place / "a"), below(mount, place / "b"))
+        memory.change("rename", below(memory, place / "a"), below(memory, place / "b"))
         fails(errno.ENOENT, os.stat, place / "a")
         assert (place / "b").read_text() == "one"
         assert os.fstat(f).st_ino == (place / "b").stat().st_ino
 
 
-def test_file_replaced_by_a_rename_is_the_other_file(mount: MemoryMount, place: Path) -> None:
+def test_file_replaced_by_a_rename_is_the_other_file(memory: MemoryMount, place: Path) -> None:
     (place / "a").write_text("aaa")
     (place / "b").write_text("bb")
     with opened(place / "b", os.O_RDONLY) as old:
-        mount.change("rename", below(mount, place / "a"), below(mount, place / "b"))
+        memory.change("rename", below(memory, place / "a"), below(memory, place / "b"))
         assert (place / "b").read_text() == "aaa"
         assert os.pread(old, 9, 0) == b"bb"
         assert os.fstat(old).st_size == 2
 
 
-def test_moved_folder_takes_all_below_along(mount: MemoryMount, place: Path) -> None:
+def test_moved_folder_takes_all_below_along(memory: MemoryMount, place: Path) -> None:
     (place / "n" / "deep").mkdir(parents=True)
     (place / "n" / "deep" / "f").write_text("one")
     with opened(place / "n" / "deep" / "f", os.O_RDONLY) as f:
-        mount.change("rename", below(mount, place / "n"), below(mount, place / "m"))
+        memory.change("rename", below(memory, place / "n"), below(memory, place / "m"))
         fails(errno.ENOENT, os.stat, place / "n" / "deep" / "f")
         assert (place / "m" / "deep" / "f").read_text() == "one"
         assert os.fstat(f).st_size == 3
 
 
-def test_folder_replaced_by_a_file_and_back(mount: MemoryMount, place: Path) -> None:
+def test_folder_replaced_by_a_file_and_back(memory: MemoryMount, place: Path) -> None:
     (place / "x").mkdir()
     (place / "x" / "f").write_text("inside")
-    mount.tell("remove", below(mount, place / "x"))
-    mount.change("write", below(mount, place / "x"), "a file now")
+    memory.tell("remove", below(memory, place / "x"))
+    memory.change("write", below(memory, place / "x"), "a file now")
     assert (place / "x").read_text() == "a file now"
-    mount.tell("remove", below(mount, place / "x"))
-    mount.change("mkdir", below(mount, place / "x"))
+    memory.tell("remove", below(memory, place / "x"))
+    memory.change("mkdir", below(memory, place / "x"))
     assert os.listdir(place / "x") == []
 
 
-def test_removed_working_directory(mount: MemoryMount, place: Path) -> None:
+def test_removed_working_directory(memory: MemoryMount, place: Path) -> None:
     (place / "n").mkdir()
     with opened(place / "n", os.O_RDONLY | os.O_DIRECTORY) as folder:
-        mount.change("remove", below(mount, place / "n"))
+        memory.change("remove", below(memory, place / "n"))
         with pytest.raises(OSError, match=r".") as caught:
             os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=folder)
         assert caught.value.errno in (errno.ENOENT, errno.ESTALE)
     assert not (place / "n").exists()
 
 
-def test_when_everything_may_have_changed_every_name_is_looked_up_again(mount: MemoryMount, place: Path) -> None:
+def test_when_everything_may_have_changed_every_name_is_looked_up_again(memory: MemoryMount, place: Path) -> None:
     for name in ("stays", "goes", "moves"):
         (place / name).write_text(name)
         os.stat(place / name)  # the kernel asks for attributes after a write; from here on it believes that it has them
     with opened(place / "stays", os.O_RDONLY) as f, opened(place, os.O_RDONLY | os.O_DIRECTORY) as folder:
-        mount.tell("quietly", "remove", below(mount, place / "goes"))
-        mount.tell("quietly", "rename", below(mount, place / "moves"), below(mount, place / "moved"))
+        memory.tell("quietly", "remove", below(memory, place / "goes"))
+        memory.tell("quietly", "rename", below(memory, place / "moves"), below(memory, place / "moved"))
         assert (place / "goes").exists()
         assert (place / "moves").exists()
-        mount.change("everything")
+        memory.change("everything")
         fails(errno.ENOENT, os.stat, place / "goes")
         fails(errno.ENOENT, os.stat, place / "moves")
         assert (place / "moved").read_text() == "moves"
@@ -255,7 +248,7 @@ def test_when_everything_may_have_changed_every_name_is_looked_up_again(mount: M
         assert os.stat("stays", dir_fd=folder).st_ino == os.fstat(f).st_ino
 
 
-def test_notices_and_requests_of_the_same_names_never_wait_for_each_other(mount: MemoryMount, place: Path) -> None:
+def test_notices_and_requests_of_the_same_names_never_wait_for_each_other(memory: MemoryMount, place: Path) -> None:
     names = [f"f{number}" for number in range(4)]
     for name in names:
         (place / name).write_text("0")
@@ -282,9 +275,9 @@ def test_notices_and_requests_of_the_same_names_never_wait_for_each_other(mount:
     try:
         for number in range(60):
             for name in names:
-                mount.tell("write", below(mount, place / name), str(number))
-            mount.tell("everything")
-        assert mount.tell("settle")
+                memory.tell("write", below(memory, place / name), str(number))
+            memory.tell("everything")
+        assert memory.tell("settle")
     finally:
         stop.set()
         for user in users:

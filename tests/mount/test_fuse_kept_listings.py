@@ -6,9 +6,8 @@ import os
 import random
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,18 +17,10 @@ from tests.support.fusemount import MemoryMount, needs_fuse
 pytestmark = needs_fuse
 
 
-@pytest.fixture(scope="module", params=[{}, {"epoch": False}], ids=["epoch", "list-of-names"])
-def mount(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemoryMount]:
-    options: dict[str, Any] = request.param
-    with MemoryMount(tmp_path_factory.mktemp("kept"), **options) as mounted:
-        yield mounted
-    assert mounted.log == ""
-
-
 @pytest.fixture
-def place(mount: MemoryMount, request: pytest.FixtureRequest) -> Path:
+def place(memory: MemoryMount, request: pytest.FixtureRequest) -> Path:
     """A folder of the test's own, with two in it, all listed by the kernel already."""
-    path: Path = mount.path / request.node.name
+    path: Path = memory.path / request.node.name
     path.mkdir()
     for folder in ("one", "two"):
         (path / folder).mkdir()
@@ -44,35 +35,35 @@ def walked(path: Path) -> dict[str, list[str]]:
     return {os.path.relpath(top, path): sorted(folders + files) for top, folders, files in os.walk(path)}
 
 
-def asked(mount: MemoryMount) -> int:
-    found: int = mount.tell("counts").get("readdir", 0)
+def asked(memory: MemoryMount) -> int:
+    found: int = memory.tell("counts").get("readdir", 0)
     return found
 
 
-def below(mount: MemoryMount, path: Path) -> str:
-    return str(path.relative_to(mount.path))
+def below(memory: MemoryMount, path: Path) -> str:
+    return str(path.relative_to(memory.path))
 
 
 def long_list(path: Path) -> str:
     return subprocess.run(["ls", "-lR", path], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def test_second_ls_asks_for_no_listing(mount: MemoryMount, place: Path) -> None:
+def test_second_ls_asks_for_no_listing(memory: MemoryMount, place: Path) -> None:
     first = long_list(place)
-    asked(mount)
+    asked(memory)
     assert long_list(place) == first
-    assert asked(mount) == 0
+    assert asked(memory) == 0
 
 
-def test_large_folder_is_kept_whole(mount: MemoryMount, place: Path) -> None:
+def test_large_folder_is_kept_whole(memory: MemoryMount, place: Path) -> None:
     names = [f"{n:05}-{'x' * (n % 200)}" for n in range(5_000)]
     (place / "many").mkdir()
     for name in names:
         (place / "many" / name).touch()
     assert sorted(os.listdir(place / "many")) == names
-    asked(mount)
+    asked(memory)
     assert sorted(os.listdir(place / "many")) == names
-    assert asked(mount) == 0
+    assert asked(memory) == 0
 
 
 FOREIGN: dict[str, tuple[tuple[str, ...], dict[str, set[str]]]] = {
@@ -90,7 +81,7 @@ FOREIGN: dict[str, tuple[tuple[str, ...], dict[str, set[str]]]] = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_change_by_somebody_else_shows_in_kept_listings(mount: MemoryMount, place: Path, kind: str) -> None:
+def test_change_by_somebody_else_shows_in_kept_listings(memory: MemoryMount, place: Path, kind: str) -> None:
     commands, expected = FOREIGN[kind]
     wanted = {folder: set(names) for folder, names in walked(place).items()}
     for folder, names in expected.items():
@@ -100,8 +91,8 @@ def test_change_by_somebody_else_shows_in_kept_listings(mount: MemoryMount, plac
         for command in commands:
             word, *paths = command.split()
             text = [paths.pop()] if word == "write" else []
-            mount.tell(word, *(below(mount, place / path) for path in paths), *text)
-        assert mount.tell("settle")
+            memory.tell(word, *(below(memory, place / path) for path in paths), *text)
+        assert memory.tell("settle")
         assert {top: set(names) for top, names in walked(place).items() if top in wanted and top != "two/one"} == {
             top: names for top, names in wanted.items() if (place / top).exists()
         }
@@ -109,17 +100,17 @@ def test_change_by_somebody_else_shows_in_kept_listings(mount: MemoryMount, plac
             assert set(os.listdir(folder_opened_before)) == wanted["one"]
 
 
-def test_without_being_told_the_kernel_goes_on_with_what_it_has(mount: MemoryMount, place: Path) -> None:
+def test_without_being_told_the_kernel_goes_on_with_what_it_has(memory: MemoryMount, place: Path) -> None:
     """The other half: it is the notice that the tests above see."""
-    mount.tell("quietly", "write", below(mount, place / "one/new"), "1")
+    memory.tell("quietly", "write", below(memory, place / "one/new"), "1")
     assert "new" not in os.listdir(place / "one")
 
 
-def test_when_everything_may_have_changed_no_listing_is_kept(mount: MemoryMount, place: Path) -> None:
-    mount.tell("quietly", "write", below(mount, place / "one/new"), "1")
+def test_when_everything_may_have_changed_no_listing_is_kept(memory: MemoryMount, place: Path) -> None:
+    memory.tell("quietly", "write", below(memory, place / "one/new"), "1")
     with opened(place / "two", os.O_RDONLY | os.O_DIRECTORY) as folder:
-        mount.tell("quietly", "remove", below(mount, place / "two/f01"))
-        mount.change("everything")
+        memory.tell("quietly", "remove", below(memory, place / "two/f01"))
+        memory.change("everything")
         assert "new" in os.listdir(place / "one")
         assert "f01" not in os.listdir(folder)
 
@@ -138,7 +129,7 @@ OWN: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_change_by_a_program_shows_at_once(mount: MemoryMount, place: Path, kind: str, tmp_path: Path) -> None:
+def test_change_by_a_program_shows_at_once(memory: MemoryMount, place: Path, kind: str, tmp_path: Path) -> None:
     beside = tmp_path / "beside"
     for folder in ("one", "two"):
         (beside / folder).mkdir(parents=True)
@@ -157,26 +148,26 @@ def test_rmdir_shows_at_once(place: Path) -> None:
     assert os.listdir(place) == ["two"]
 
 
-def test_who_left_off_in_the_middle_does_no_harm(mount: MemoryMount, place: Path) -> None:
+def test_who_left_off_in_the_middle_does_no_harm(memory: MemoryMount, place: Path) -> None:
     """The kernel goes on with the listing that somebody began to read."""
     (place / "many").mkdir()
     for n in range(3_000):
         (place / "many" / f"{n:05}-{'y' * 100}").touch()
     wanted = sorted(os.listdir(place / "many"))
     for turn in range(3):
-        mount.change("write", below(mount, place / f"many/new{turn}"), "1")
+        memory.change("write", below(memory, place / f"many/new{turn}"), "1")
         wanted = sorted([*wanted, f"new{turn}"])
         with os.scandir(place / "many") as entries:
             for _ in range(700):
                 next(entries)
             gone = wanted[turn]
-            mount.change("remove", below(mount, place / "many" / gone))
+            memory.change("remove", below(memory, place / "many" / gone))
             wanted.remove(gone)
         assert sorted(os.listdir(place / "many")) == wanted
         assert sorted(os.listdir(place / "many")) == wanted
 
 
-def test_listings_are_right_in_the_end_however_changes_and_readers_meet(mount: MemoryMount, place: Path) -> None:
+def test_listings_are_right_in_the_end_however_changes_and_readers_meet(memory: MemoryMount, place: Path) -> None:
     stop = threading.Event()
 
     def read() -> None:
@@ -196,18 +187,18 @@ def test_listings_are_right_in_the_end_however_changes_and_readers_meet(mount: M
         thread.start()
     try:
         for n in range(100):
-            mount.tell("write", below(mount, place / f"one/theirs{n}"), "1")
+            memory.tell("write", below(memory, place / f"one/theirs{n}"), "1")
             wanted.add(f"theirs{n}")
             if chance.random() < 0.5:
-                mount.tell("remove", below(mount, place / f"one/theirs{n}"))
+                memory.tell("remove", below(memory, place / f"one/theirs{n}"))
                 wanted.remove(f"theirs{n}")
         threads[-1].join()
-        assert mount.tell("settle")
+        assert memory.tell("settle")
         assert set(os.listdir(place / "one")) == wanted
     finally:
         stop.set()
         for thread in threads:
             thread.join()
     assert set(os.listdir(place / "one")) == wanted
-    asked(mount)
+    asked(memory)
     assert set(os.listdir(place / "one")) == wanted

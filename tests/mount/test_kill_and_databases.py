@@ -7,14 +7,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.box import Box
 from tests.support.mounting import Mounted, eventually
 
 pytestmark = pytest.mark.fuse
@@ -24,9 +23,8 @@ ROUNDS = 8 if os.environ.get("BOXFS_BIG") else 1
 
 
 @pytest.fixture
-def drive(box: Box, tmp_path: Path) -> Iterator[Mounted]:
-    with Mounted(box.url, tmp_path / "home", options=["settle=0.2"]) as mount:
-        yield mount
+def drive(mount: Callable[..., Mounted]) -> Mounted:
+    return mount(options=["settle=0.2"])
 
 
 def sound(path: Path) -> list[int]:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,18 +18,12 @@ from tests.support.mounting import Mounted
 pytestmark = pytest.mark.fuse
 
 
-@pytest.fixture
-def drive(box: Box, tmp_path: Path) -> Iterator[Mounted]:
-    with Mounted(box.url, tmp_path / "home") as mount:
-        yield mount
-
-
-def again_without_cache(drive: Mounted) -> None:
+def again_without_cache(mounted: Mounted) -> None:
     """Unmount, draining; forget all local state; mount."""
-    done = drive.unmount()
+    done = mounted.unmount()
     assert done.returncode == 0, done.stderr
-    shutil.rmtree(drive.cache_dir)
-    drive.start()
+    shutil.rmtree(mounted.cache_dir)
+    mounted.start()
 
 
 def transferred(*command: str) -> int:
@@ -39,8 +32,8 @@ def transferred(*command: str) -> int:
     return int(line.rpartition(" ")[2])
 
 
-def test_rsync_by_checksum_in_place_and_with_delete(drive: Mounted, box: Box, tmp_path: Path) -> None:
-    source, target = tmp_path / "source", drive.path / "copy"
+def test_rsync_by_checksum_in_place_and_with_delete(mounted: Mounted, box: Box, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", mounted.path / "copy"
     contents = make_tree(source, 3, 15)
     base = ("rsync", "-a", "--stats", f"{source}/", str(target))
     assert transferred(*base) == 15
@@ -66,25 +59,25 @@ def test_rsync_by_checksum_in_place_and_with_delete(drive: Mounted, box: Box, tm
     contents = {path: data for path, data in contents.items() if not path.startswith("d02/")}
     run(*base, "--delete")
     assert read_tree(target) == contents
-    drive.sync()
+    mounted.sync()
     assert box.files() == sha1s(contents, "/copy")
-    again_without_cache(drive)
+    again_without_cache(mounted)
     assert transferred(*base, "-c", "--delete") == 0
 
 
-def test_zip_packs_tests_and_unpacks(drive: Mounted, tmp_path: Path) -> None:
-    contents = make_tree(drive.path / "tree", 3, 20)
-    archive = drive.path / "a.zip"
-    run("zip", "-qr", str(archive), "tree", cwd=drive.path)
-    run("zip", "-q", str(archive), "-d", "tree/d00/*", cwd=drive.path)  # written anew beside it, renamed over
+def test_zip_packs_tests_and_unpacks(mounted: Mounted, tmp_path: Path) -> None:
+    contents = make_tree(mounted.path / "tree", 3, 20)
+    archive = mounted.path / "a.zip"
+    run("zip", "-qr", str(archive), "tree", cwd=mounted.path)
+    run("zip", "-q", str(archive), "-d", "tree/d00/*", cwd=mounted.path)  # written anew beside it, renamed over
     left = {path: data for path, data in contents.items() if not path.startswith("d00/")}
-    again_without_cache(drive)
+    again_without_cache(mounted)
     run(sys.executable, "-m", "zipfile", "-t", str(archive))
-    run(sys.executable, "-m", "zipfile", "-e", str(archive), str(drive.path / "out"))
-    assert read_tree(drive.path / "out/tree") == left
+    run(sys.executable, "-m", "zipfile", "-e", str(archive), str(mounted.path / "out"))
+    assert read_tree(mounted.path / "out/tree") == left
 
 
-def test_git_clone_with_executables_and_links_is_clean_on_an_empty_cache(drive: Mounted, tmp_path: Path) -> None:
+def test_git_clone_with_executables_and_links_is_clean_on_an_empty_cache(mounted: Mounted, tmp_path: Path) -> None:
     origin = tmp_path / "origin"
     make_tree(origin, 2, 10)
     for number in range(3):
@@ -95,9 +88,9 @@ def test_git_clone_with_executables_and_links_is_clean_on_an_empty_cache(drive: 
     run(*GIT, "init", "-q", cwd=origin)
     run(*GIT, "add", "-A", cwd=origin)
     run(*GIT, "commit", "-qm", "first", cwd=origin)
-    clone = drive.path / "clone"
+    clone = mounted.path / "clone"
     run(*GIT, "clone", "-q", str(origin), str(clone))
-    again_without_cache(drive)
+    again_without_cache(mounted)
     assert run(*GIT, "status", "--porcelain", cwd=clone, env={"GIT_OPTIONAL_LOCKS": "0"}) == ""
     assert run(*GIT, "diff", "--stat", cwd=clone) == ""
     assert run("./run1.sh", cwd=clone) == "1\n"
@@ -105,8 +98,8 @@ def test_git_clone_with_executables_and_links_is_clean_on_an_empty_cache(drive: 
     run(*GIT, "fsck", "--strict", cwd=clone)
 
 
-def test_git_commits_rebases_and_collects_garbage(drive: Mounted) -> None:
-    work = drive.path / "work"
+def test_git_commits_rebases_and_collects_garbage(mounted: Mounted) -> None:
+    work = mounted.path / "work"
     work.mkdir()
 
     def git(*words: str) -> str:
@@ -123,15 +116,15 @@ def test_git_commits_rebases_and_collects_garbage(drive: Mounted) -> None:
     git("rebase", "-q", "main")
     git("gc", "-q", "--prune=now")
     assert git("log", "--format=%s").split() == ["two", "one", "other", "base"]
-    again_without_cache(drive)
+    again_without_cache(mounted)
     git("fsck", "--strict")
     assert git("status", "--porcelain") == ""
     git("reset", "-q", "--hard", "HEAD~2")
     assert sorted(p.name for p in work.glob("*.txt")) == ["base.txt", "other.txt"]
 
 
-def test_make_builds_once_and_what_changed(drive: Mounted) -> None:
-    work = drive.path / "work"
+def test_make_builds_once_and_what_changed(mounted: Mounted) -> None:
+    work = mounted.path / "work"
     work.mkdir()
     sources = [f"part{number}" for number in range(6)]
     for name in sources:
@@ -152,7 +145,7 @@ def test_make_builds_once_and_what_changed(drive: Mounted) -> None:
     assert "OTHER" in (work / "whole").read_text()
 
 
-def test_pip_installs_and_python_compiles_and_imports(drive: Mounted, tmp_path: Path) -> None:
+def test_pip_installs_and_python_compiles_and_imports(mounted: Mounted, tmp_path: Path) -> None:
     package = tmp_path / "package"
     for name in ("hello", "hello/sub"):
         (package / name).mkdir(parents=True)
@@ -161,14 +154,14 @@ def test_pip_installs_and_python_compiles_and_imports(drive: Mounted, tmp_path: 
     (package / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     )
-    site = drive.path / "site"
+    site = mounted.path / "site"
     run(
         *(sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation"),
         *("--disable-pip-version-check", "--no-input", "--no-cache-dir", "--target", str(site), str(package)),
         env={"TMPDIR": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "PIP_ROOT_USER_ACTION": "ignore"},
     )
     run(sys.executable, "-m", "compileall", "-q", "-f", str(site))
-    again_without_cache(drive)
+    again_without_cache(mounted)
     assert len(list(site.rglob("*.pyc"))) == 2
     code = "import hello.sub; print(hello.sub.WORD, hello.sub.__cached__)"
     told = run(sys.executable, "-B", "-v", "-c", code, env={"PYTHONPATH": str(site)}).split()
@@ -196,16 +189,16 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 """
 
 
-def test_grep_r_finds_what_is_there(drive: Mounted) -> None:
-    make_tree(drive.path / "tree", 4, 24)
-    again_without_cache(drive)
-    told = run("grep", "-rlx", "file 7", str(drive.path / "tree"))
-    assert told.split("\n") == [str(drive.path / "tree/d03/file 007.txt"), ""]
-    assert len(run("grep", "-rc", "^file", str(drive.path / "tree")).splitlines()) == 24
+def test_grep_r_finds_what_is_there(mounted: Mounted) -> None:
+    make_tree(mounted.path / "tree", 4, 24)
+    again_without_cache(mounted)
+    told = run("grep", "-rlx", "file 7", str(mounted.path / "tree"))
+    assert told.split("\n") == [str(mounted.path / "tree/d03/file 007.txt"), ""]
+    assert len(run("grep", "-rc", "^file", str(mounted.path / "tree")).splitlines()) == 24
 
 
 @pytest.mark.parametrize("engine", ["psync", "mmap"])
-def test_fio_verifies_what_it_wrote(engine: str, drive: Mounted, tmp_path: Path) -> None:
+def test_fio_verifies_what_it_wrote(engine: str, mounted: Mounted, tmp_path: Path) -> None:
     """Random writes of several sizes, each block with a checksum in itself; the same on an empty cache."""
     if shutil.which("fio") is None:
         pytest.skip("FIO NOT TESTED: it is not installed (Debian: fio)")
@@ -213,14 +206,14 @@ def test_fio_verifies_what_it_wrote(engine: str, drive: Mounted, tmp_path: Path)
     # Blocks of all sizes; of the mapped ones fio wants them to be pages.
     blocks = ("--bs=4k",) if engine == "mmap" else ("--bsrange=512-64k", "--bs_unaligned=1")
     run(
-        *("fio", "--name=f", f"--directory={drive.path}", f"--size={size}", f"--ioengine={engine}", "--rw=randwrite"),
+        *("fio", "--name=f", f"--directory={mounted.path}", f"--size={size}", f"--ioengine={engine}", "--rw=randwrite"),
         *(*blocks, "--verify=crc32c", "--verify_fatal=1", "--randseed=7", "--fallocate=none", "--minimal"),
         *("--end_fsync=1", "--verify_state_save=0"),
         cwd=tmp_path,
     )
-    file = drive.path / "f.0.0"
+    file = mounted.path / "f.0.0"
     wrote = hashlib.sha256(file.read_bytes()).hexdigest()
-    again_without_cache(drive)
+    again_without_cache(mounted)
     assert hashlib.sha256(file.read_bytes()).hexdigest() == wrote
 
 
@@ -238,12 +231,12 @@ SMALL = {
 }
 
 
-def test_stress_ng_finds_nothing_wrong(drive: Mounted) -> None:
+def test_stress_ng_finds_nothing_wrong(mounted: Mounted) -> None:
     """Its file-system stressors, all at once, checking what they do (--verify)."""
     if shutil.which("stress-ng") is None:
         pytest.skip("STRESS-NG NOT TESTED: it is not installed (Debian: stress-ng)")
     known = subprocess.run(["stress-ng", "--stressors"], capture_output=True, text=True, check=True).stdout.split()
-    place = drive.path / "stress"
+    place = mounted.path / "stress"
     place.mkdir()
     ops, limit_s = ("1000", "90") if os.environ.get("BOXFS_BIG") else ("10", "10")
     words = ["--verify", "--timeout", limit_s, "--temp-path", str(place), "--oom-avoid"]
@@ -256,4 +249,4 @@ def test_stress_ng_finds_nothing_wrong(drive: Mounted) -> None:
     # 3, 4: some stressor cannot run here, as it says
     assert done.returncode in (0, 3, 4), said[-4000:]
     assert "fail:" not in said
-    assert drive.alive
+    assert mounted.alive

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,10 @@ pytestmark = pytest.mark.fuse
 
 
 @pytest.fixture
-def drive(box: Box, tmp_path: Path) -> Iterator[Mounted]:
-    with Mounted(box.url, tmp_path / "home") as mount:
-        os.listdir(mount.path)
-        box.clear_log()
-        yield mount
+def drive(box: Box, mounted: Mounted) -> Mounted:
+    os.listdir(mounted.path)
+    box.clear_log()
+    return mounted
 
 
 def cost(box: Box) -> int:

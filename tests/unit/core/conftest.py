@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.drive import Drive
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Machine
 
@@ -12,6 +13,13 @@ from tests.support.syncing import Machine
 @pytest.fixture
 def remote() -> MemoryRemote:
     return MemoryRemote()
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[Drive]:
+    drive = Drive(tmp_path)
+    yield drive
+    drive.close()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from boxfs.base.errors import InDoubt
@@ -16,9 +13,8 @@ OLD, NEW = b"as it was before", b"new"
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
+def drive(drive: Drive) -> Drive:
     """The backup f~ is not sent yet, and rests on the version that f had, and f is in the trash."""
-    drive = Drive(tmp_path)
     drive.ls()
     drive.write("f", OLD)
     drive.push()
@@ -27,8 +23,7 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
     drive.write("f", NEW)
     with drive.remote.someone() as box:
         box.delete(box.at("f"))
-    yield drive
-    drive.close()
+    return drive
 
 
 def quiet(drive: Drive) -> None:

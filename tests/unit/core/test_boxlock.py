@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +11,9 @@ from tests.support.drive import Drive
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
-    drive = Drive(tmp_path)
+def drive(drive: Drive) -> Drive:
     drive.remote.box.create(Kind.FILE, ROOT_FOLDER, "f", b"x")
-    yield drive
-    drive.close()
+    return drive
 
 
 def test_a_file_is_locked_while_it_is_written_renewed_and_unlocked_once_it_is_sent(drive: Drive) -> None:

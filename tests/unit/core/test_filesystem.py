@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,6 @@ from boxfs.core.interface import Caller
 from boxfs.core.node import Wanted
 from tests.support.drive import ME, Drive
 from tests.support.memoryremote import MemoryRemote
-
-
-@pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
-    drive = Drive(tmp_path)
-    yield drive
-    drive.close()
 
 
 def on_box(remote: MemoryRemote, name: str, data: bytes, parent: ItemId = ROOT_FOLDER) -> ItemId:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from boxfs.base.types import Kind
@@ -13,16 +10,14 @@ from tests.support.drive import Drive
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
+def drive(drive: Drive) -> Drive:
     """A folder d at Box, and a file d/f that is to be sent."""
-    drive = Drive(tmp_path)
     drive.ls()
     drive.mkdir("d")
     drive.push()
     drive.remote.calls.clear()
     drive.write("d/f", b"1")
-    yield drive
-    drive.close()
+    return drive
 
 
 def next_call(drive: Drive) -> Call:

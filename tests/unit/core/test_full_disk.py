@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,6 @@ import pytest
 from boxfs.base.errors import NoSpace
 from boxfs.store import spool
 from tests.support.drive import Drive
-
-
-@pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
-    drive = Drive(tmp_path)
-    yield drive
-    drive.close()
 
 
 class FullDisk:
@@ -33,6 +27,18 @@ class FullDisk:
         if not self.room:
             raise OSError(errno.ENOSPC, "No space left on device")
         return self._real(fd, data, offset)
+
+
+@contextmanager
+def no_room_for(method: str, drive: Drive) -> Iterator[None]:
+    """The records' method finds the disk full."""
+
+    def full(*_: object) -> None:
+        raise NoSpace("the disk is full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drive.tree.records, method, full)
+        yield
 
 
 def limit_records(drive: Drive, pages: int) -> None:
@@ -102,19 +108,13 @@ def test_what_could_not_be_recorded_at_close_is_recorded_once_there_is_room(driv
     drive.write("f", b"old")
     handle = drive.open("f", os.O_RDWR)
     drive.put(handle, b"new", 0)
-    save = drive.tree.records.save_spool
-
-    def full(number: int, extents: str) -> None:
-        raise NoSpace("the disk is full")
-
-    drive.tree.records.save_spool = full  # type: ignore[method-assign]
-    with pytest.raises(NoSpace):
-        drive.fs.flush(handle)
-    drive.fs.release(handle)
-    reader = drive.open("f")
-    assert drive.get(reader) == b"new"
-    drive.close_handle(reader)
-    drive.tree.records.save_spool = save  # type: ignore[method-assign]
+    with no_room_for("save_spool", drive):
+        with pytest.raises(NoSpace):
+            drive.fs.flush(handle)
+        drive.fs.release(handle)
+        reader = drive.open("f")
+        assert drive.get(reader) == b"new"
+        drive.close_handle(reader)
     drive.fs.keep_house()
     drive.push()
     assert drive.remote.box.tree() == {"f": b"new"}
@@ -126,15 +126,9 @@ def test_what_could_not_be_recorded_at_close_but_at_the_next_is_let_go_once(driv
     drive.write("f", b"old")
     handle = drive.open("f", os.O_RDWR)
     drive.put(handle, b"new", 0)
-    save = drive.tree.records.save_spool
-
-    def full(number: int, extents: str) -> None:
-        raise NoSpace("the disk is full")
-
-    drive.tree.records.save_spool = full  # type: ignore[method-assign]
-    drive.fs.release(handle)
-    drive.fs.release(drive.open("f"))
-    drive.tree.records.save_spool = save  # type: ignore[method-assign]
+    with no_room_for("save_spool", drive):
+        drive.fs.release(handle)
+        drive.fs.release(drive.open("f"))
     drive.fs.release(drive.open("f"))
     held = drive.open("f")
     drive.fs.keep_house()
@@ -148,15 +142,8 @@ def test_what_could_not_be_recorded_at_close_but_at_the_next_is_let_go_once(driv
 
 def test_inode_numbers_whose_reservation_found_no_room_are_not_given_out(drive: Drive, tmp_path: Path) -> None:
     drive.ls()
-    set_fact = drive.tree.records.set_fact
-
-    def full(name: str, value: str | None) -> None:
-        raise NoSpace("the disk is full")
-
-    drive.tree.records.set_fact = full  # type: ignore[method-assign]
-    with pytest.raises(NoSpace):
+    with no_room_for("set_fact", drive), pytest.raises(NoSpace):
         drive.mkdir("a")
-    drive.tree.records.set_fact = set_fact  # type: ignore[method-assign]
     drive.mkdir("a")
     drive.crash()
     again = Drive(tmp_path, drive.remote)

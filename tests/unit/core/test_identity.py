@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,12 +13,10 @@ from tests.support.drive import ME, Drive
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
-    drive = Drive(tmp_path)
+def drive(drive: Drive) -> Drive:
     drive.remote.box.create(Kind.FILE, ROOT_FOLDER, "f", b"old")
     drive.ls()
-    yield drive
-    drive.close()
+    return drive
 
 
 def versions(drive: Drive, item_id: str = "1") -> list[bytes]:

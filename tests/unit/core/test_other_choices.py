@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,11 +30,9 @@ from tests.support.syncing import Machine
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
-    drive = Drive(tmp_path)
+def drive(drive: Drive) -> Drive:
     drive.ls()
-    yield drive
-    drive.close()
+    return drive
 
 
 def tell(monkeypatch: pytest.MonkeyPatch, remote: MemoryRemote, kind: EventKind, box_type: str, item: Item) -> None:

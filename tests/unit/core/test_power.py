@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,9 @@ from tests.support.drive import ME, Drive
 
 
 @pytest.fixture
-def drive(tmp_path: Path) -> Iterator[Drive]:
-    drive = Drive(tmp_path)
+def drive(drive: Drive) -> Drive:
     drive.ls()
-    yield drive
-    drive.close()
+    return drive
 
 
 def test_the_journal_is_on_the_disk_before_box_is_sent_anything(drive: Drive) -> None:
