@@ -5,6 +5,7 @@ The contract of every method is written there.  No state but the session's: noth
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -200,8 +201,8 @@ class BoxDrive:
         params = {"stream_position": position, "stream_type": STREAM, "limit": EVENTS_LIMIT}
         return wire.event_page(self.session.json("GET", "/events", params=params), position)
 
-    def wait_for_events(self, position: int, *, stop: Callable[[], bool]) -> bool:
-        return longpoll.wait(self.session, position, stream_type=STREAM, stop=stop)
+    def wait_for_events(self, position: int, *, stop: Callable[[], bool], wake: threading.Event | None = None) -> bool:
+        return longpoll.wait(self.session, position, stream_type=STREAM, stop=stop, wake=wake)
 
     def close(self) -> None:
         self.session.close()

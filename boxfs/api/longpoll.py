@@ -19,21 +19,24 @@ from boxfs.api.http import Cost, Request, Response, TimedOut
 from boxfs.api.session import Session
 from boxfs.base.errors import BadReply, Unreachable
 
-# How often a waiting thread looks whether it should stop.
-LOOK_S = 0.2
+# How often a waiting thread looks whether it should stop, where nobody wakes it for that.
+LOOK_S = 1.0
 # Box says 610 s; a server that says nothing gets that.
 RETRY_TIMEOUT_S = 610.0
 TTL_MINUTES = 10.0
 
 
-def wait(session: Session, position: int, *, stream_type: str, stop: Callable[[], bool]) -> bool:
+def wait(
+    session: Session, position: int, *, stream_type: str, stop: Callable[[], bool], wake: threading.Event | None = None
+) -> bool:
     """Return True when there are new events, False when it is time to begin again or `stop()` holds.
 
     Asks `OPTIONS /events` where no server is known that still holds, then polls, at most `max_retries` times.
-    Returns within a second of `stop()` turning true.  Raises Unreachable.
+    wake: whoever sets it has `stop` asked at once, else that is done every second; it is set and cleared here too.
+    Raises Unreachable.
     """
     cancel = Cancel()
-    done = threading.Event()
+    bell = wake if wake is not None else threading.Event()
     result: list[bool | BaseException] = []
 
     def work() -> None:
@@ -42,12 +45,14 @@ def wait(session: Session, position: int, *, stream_type: str, stop: Callable[[]
         except BaseException as error:  # noqa: BLE001 - handed to the caller
             result.append(error)
         finally:
-            done.set()
+            bell.set()
 
     # A thread of its own: neither a connection attempt nor the wait for a reply can be left early by who began it.
     threading.Thread(target=work, name="boxfs-poll", daemon=True).start()
-    while not done.wait(LOOK_S):
-        if stop():
+    while not result:
+        bell.wait(LOOK_S)
+        bell.clear()
+        if not result and stop():
             cancel.cancel()
             return False
     outcome = result[0]

@@ -71,6 +71,7 @@ class Hearing:
         self._gap_s = gap_s
         self._stopping = threading.Event()
         self._nudge = threading.Event()
+        self._wake = threading.Event()  # set with both, for who waits in a long poll
         self._beginning = threading.Lock()  # held while the first position is asked for; never with another lock
         self._thread: threading.Thread | None = None
         # Of the thread alone, but for readers of a single value.
@@ -79,7 +80,7 @@ class Hearing:
         self._deaf = 0  # polls in a row that ended at once or failed
         self.last_event_ns: int | None = None
         self.error: str | None = None
-        gateway.on_open(self._nudge.set)
+        gateway.on_open(self.nudge)
 
     # Life
     def start(self) -> None:
@@ -89,11 +90,12 @@ class Hearing:
     def stop(self) -> None:
         """Ask the thread to end; `join` waits for it."""
         self._stopping.set()
-        self._nudge.set()
+        self.nudge()
 
     def nudge(self) -> None:
         """There is something to ask of Box: do it now."""
         self._nudge.set()
+        self._wake.set()
 
     def join(self, timeout_s: float) -> bool:
         return wait_for(self._thread, timeout_s)
@@ -224,7 +226,7 @@ class Hearing:
             cut = cut or self._nudge.is_set() or time.time_ns() - time.monotonic_ns() - drift > ASLEEP_NS
             return cut or self._stopping.is_set()
 
-        return self._remote.wait_for_events(held[0], stop=stop) or cut
+        return self._remote.wait_for_events(held[0], stop=stop, wake=self._wake) or cut
 
     def _pause(self, seconds: float) -> None:
         self._stopping.wait(seconds)

@@ -9,6 +9,7 @@ held.  `background=True` lets people's requests go first.  After `close`, calls 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol
 
@@ -155,10 +156,10 @@ class Remote(Protocol):
     def events(self, position: int) -> EventPage:
         """Return the events after `position`; duplicates and old ones may be among them."""
 
-    def wait_for_events(self, position: int, *, stop: Callable[[], bool]) -> bool:
+    def wait_for_events(self, position: int, *, stop: Callable[[], bool], wake: threading.Event | None = None) -> bool:
         """Long-poll until Box has news (True) or says to reconnect (False).  Raises Unreachable.
 
-        Returns within a second of `stop()` turning true.
+        Returns False soon after `stop()` turned true: at once where `wake` is set then, else within a second or so.
         """
 
     def close(self) -> None: ...

@@ -344,7 +344,7 @@ class MemoryRemote:
             after = entries[-1].position if entries else position
             return EventPage(after, self.tell(box, entries))
 
-    def wait_for_events(self, position: int, *, stop: Callable[[], bool]) -> bool:
+    def wait_for_events(self, position: int, *, stop: Callable[[], bool], wake: threading.Event | None = None) -> bool:
         with self._call("wait_for_events", position):
             pass
         with self._news:

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from boxfs.api import longpoll
 from boxfs.api.auth import StaticToken
 from boxfs.api.cancel import Cancelled
 from boxfs.api.drive import BoxDrive
@@ -268,6 +269,26 @@ def test_the_long_poll_is_given_up_at_once() -> None:
         url = [server.url]
         box = BoxDrive(StaticToken("T"), api_url=server.url)
         assert box.wait_for_events(0, stop=polled.is_set) is False
+        box.close()
+
+
+def test_who_waits_for_news_is_woken_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(longpoll, "LOOK_S", 3600.0)
+    wake = threading.Event()
+    polled = threading.Event()
+
+    def handler(got: Got, sock: object) -> bytes:
+        if got.line.startswith("OPTIONS"):
+            entry = {"type": "realtime_server", "url": f"{url[0]}/poll", "max_retries": 2, "retry_timeout": 610}
+            return answer(200, json.dumps({"entries": [entry]}).encode())
+        polled.set()
+        wake.set()
+        return b""
+
+    with serving(handler) as server:
+        url = [server.url]
+        box = BoxDrive(StaticToken("T"), api_url=server.url)
+        assert box.wait_for_events(0, stop=polled.is_set, wake=wake) is False
         box.close()
 
 

@@ -164,7 +164,7 @@ def test_idle_costs_two_questions_an_hour(
 ) -> None:
     rounds = 0
 
-    def silence(_position: int, *, stop: Callable[[], bool]) -> bool:
+    def silence(_position: int, *, stop: Callable[[], bool], wake: object) -> bool:
         nonlocal rounds
         rounds += 1
         known.clock.pass_(610)
@@ -184,7 +184,7 @@ def test_called_for_nothing_is_asked_with_growing_pauses(
     pauses: list[float] = []
     monkeypatch.setattr(known.sync.hearing, "_pause", pauses.append)
 
-    def cry_wolf(_position: int, *, stop: Callable[[], bool]) -> bool:
+    def cry_wolf(_position: int, *, stop: Callable[[], bool], wake: object) -> bool:
         if len(pauses) >= 6:
             known.sync.hearing.stop()
         return True

@@ -371,7 +371,7 @@ def test_a_poll_that_fails_says_nothing_of_box(
     monkeypatch.setattr(hearing, "_pause", lambda _seconds: None)
     polls = 0
 
-    def blocked(_position: int, *, stop: object) -> bool:
+    def blocked(_position: int, *, stop: object, wake: object) -> bool:
         nonlocal polls
         polls += 1
         assert here.sync.gateway.state.online
