@@ -35,12 +35,11 @@ from boxfs.cli.preflight import check_fuse, check_mountpoint, check_others_allow
 from boxfs.cli.progress import uploads_left
 from boxfs.cli.ready import Parent, Systemd
 from boxfs.cli.watching import Watching
-from boxfs.fuse.session import Hooks
+from boxfs.fuse.session import GRACE_S, Hooks
 
 log = logging.getLogger("boxfs.mount")
 
 STOP_PROBE_S = 3.0  # an end tries a Box that is known to be out of reach once more, so long
-GRACE_S = 10.0  # how long files that are open go on after a signal (fuse/session.py)
 END_S = 30.0  # an end takes no longer, beside the uploads; docs/OPERATIONS.md promises half of it
 
 
@@ -219,7 +218,7 @@ class MountProcess:
         self._say(MOUNTED)
         if not self._parent.waits:
             click.echo(f"boxfs: mounted {where}", err=True)
-        if self._parent.waits:
+        else:
             # From here on no Ctrl-C and no closed terminal of the parent's is ours; not before: see background.py.
             with contextlib.suppress(PermissionError):  # whoever started us has seen to that
                 os.setsid()

@@ -45,7 +45,7 @@ from boxfs.core.status import Progress, State
 from boxfs.core.sync import PROBE_S, Sync
 from boxfs.core.tree import Tree
 from boxfs.fuse.options import MountOptions
-from boxfs.fuse.session import Hooks, Session
+from boxfs.fuse.session import GRACE_S, Hooks, Session
 from boxfs.store.blocks import Blocks
 from boxfs.store.records import Records
 from boxfs.store.spool import Spool
@@ -55,8 +55,7 @@ _START_TIMEOUTS = Timeouts(connect_s=5, read_s=15)
 _START_BACKOFF = Backoff(attempts=2)
 # How long an end waits: for calls under way to be answered, and once they are cut off for their threads.
 _STOP_QUICKLY_S, _STOP_TIMEOUT_S = 2.0, 5.0
-# How long copies of a mount that was unmounted live on, where files are open in them or not.
-_IN_USE_S, _IDLE_S = 10.0, 1.0
+_IDLE_S = 1.0  # how long copies of a mount that was unmounted live on, where no file is open in them
 
 
 def core_options(options: Options) -> CoreOptions:
@@ -197,7 +196,7 @@ class MountedDrive:
 
     def unmounted(self) -> None:
         if self._session is not None:
-            self._session.unmounted(_IN_USE_S if self.files.is_in_use() else _IDLE_S)
+            self._session.unmounted(GRACE_S if self.files.is_in_use() else _IDLE_S)
 
     def status(self) -> dict[str, Any]:
         found = self.sync.status()

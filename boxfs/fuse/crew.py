@@ -132,7 +132,8 @@ class Crew:
     def _look_after(self) -> None:
         while True:
             self._nobody_listens.wait()
-            time.sleep(LOOK_S if self._parked or len(self._workers) < self._most else IDLE_LOOK_S)
+            if not self.is_over:
+                time.sleep(LOOK_S if self._parked or len(self._workers) < self._most else IDLE_LOOK_S)
             with self._lock:
                 if self.is_over:
                     return

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 EXIT_OK = 0
 EXIT_BROKEN = 4  # the loop ended by itself, with an error
+GRACE_S = 10.0  # how long files that are open go on once the mount is off its place
 _ABORT_WAIT_S = 10.0
 _LAST_S = 3.0  # for requests that still run when the mount is gone: nobody waits for their answers
 
@@ -74,16 +75,15 @@ class Session:
         options: MountOptions | None = None,
         hooks: Hooks | None = None,
         *,
-        grace_s: float = 10.0,
+        grace_s: float = GRACE_S,
     ) -> None:
         self.mountpoint = os.path.abspath(mountpoint)
         self.options = options or MountOptions()
         self._files = files
         self._hooks = hooks or Hooks()
         self._grace_s = grace_s
-        self._detached = threading.Event()
         self._news = threading.Event()  # a worker ended, or the mount is being detached
-        self._stopping_since: float | None = None
+        self._stopping_since: float | None = None  # monotonic; None: nobody has asked for the end
         self._device: str | None = None
         self.invalidator: Invalidator | None = None
 
@@ -104,7 +104,7 @@ class Session:
 
     def _serve(self, library: Library, binding: Binding, operations: Operations) -> int:
         session = self._mount(library, binding)
-        if self._detached.is_set():  # the signal came while there was nothing to detach yet
+        if self._stopping_since is not None:  # the signal came while there was nothing to detach yet
             self._detach()
         crew = Crew(library, session, self.options.workers, self._news.set)
         try:
@@ -124,7 +124,7 @@ class Session:
             finally:
                 self._join(crew)
                 invalidator.stop()
-            broken = any(crew.results) and not self._detached.is_set()
+            broken = any(crew.results) and self._stopping_since is None
             self._hooks.on_unmounted()
         finally:
             if crew.has_ended:
@@ -134,22 +134,23 @@ class Session:
 
     def detach(self) -> None:
         """Take the mount off its place and begin to end; returns at once, may be called again."""
-        if self._detached.is_set():
-            return
-        self._detached.set()
-        self._stopping_since = time.monotonic()
-        self._news.set()
-        threading.Thread(target=self._detach, name="boxfs-detach", daemon=True).start()
+        if self._begin_to_end(self._grace_s):
+            threading.Thread(target=self._detach, name="boxfs-detach", daemon=True).start()
 
     def unmounted(self, grace_s: float) -> None:
         """The mount was taken off its place.  Who has it elsewhere all the same (a container or any process with
         mounts of its own got a copy when it began) has `grace_s` to let go of it; then the connection is cut.
         """
-        if not self._detached.is_set():
-            self._grace_s = grace_s
-            self._detached.set()
-            self._stopping_since = time.monotonic()
-            self._news.set()
+        self._begin_to_end(grace_s)
+
+    def _begin_to_end(self, grace_s: float) -> bool:
+        """Return whether this is the first word of it; later ones change nothing."""
+        if self._stopping_since is not None:
+            return False
+        self._grace_s = grace_s
+        self._stopping_since = time.monotonic()
+        self._news.set()
+        return True
 
     def _detach(self) -> None:
         try:
