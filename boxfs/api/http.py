@@ -101,6 +101,7 @@ class Request:
     cost: Cost = Cost.CALL
     priority: Priority = Priority.FOREGROUND
     read_timeout_s: float | None = None
+    connect_timeout_s: float | None = None
     cancel: Cancel | None = None
 
     def __repr__(self) -> str:

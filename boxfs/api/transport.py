@@ -123,7 +123,10 @@ class RequestsTransport:
         """Return the reply; of a request that streams, as urllib3 has it."""
         headers = {"User-Agent": self._user_agent, "Accept": "*/*", "Connection": "keep-alive", **request.headers}
         headers.setdefault("Accept-Encoding", "identity" if request.stream else "gzip, deflate")
-        timeout = (self._timeouts.connect_s, request.read_timeout_s or self._timeouts.read_s)
+        timeout = (
+            request.connect_timeout_s or self._timeouts.connect_s,
+            request.read_timeout_s or self._timeouts.read_s,
+        )
         if (known := self._known.get(request.url)) is not None and known.serves(request):
             with contextlib.suppress(urllib3.exceptions.ClosedPoolError):  # too many other hosts came between
                 return known.get(headers, timeout)

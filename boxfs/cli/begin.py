@@ -1,7 +1,12 @@
-"""The questions of a mount's start: whose account is it, which folder is the root, and does Box answer at all?
+"""The questions of a mount's start: does Box let us in, which folder is the root, and what is in it?
 
-The answers are kept in the cache folder (start.json).  A warm start with the same credentials asks nothing here: what
+They are asked in a thread of their own (`Beginning`), while the rest of boxfs is loaded and local state is opened.  The
+answers are kept in the cache folder (start.json).  A warm start with the same credentials asks nothing here: what
 the events bring is the one question that it has for Box.  It also may do without Box: the mount then begins offline.
+
+A cold start asks where the event stream stands, which also proves the token, and then, since nothing that happens from
+there on is missed, for the root's listing.  Whose account it is can wait until somebody wants to know, a second at most
+(`learn`); a mount that ends before never asks.
 """
 
 from __future__ import annotations
@@ -9,12 +14,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import threading
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from boxfs import __version__
+from boxfs.api import http
 from boxfs.api.drive import BoxDrive
-from boxfs.base.errors import RemoteError, Unauthorized
-from boxfs.base.types import ROOT_FOLDER, ItemId, Kind
+from boxfs.api.retry import Backoff
+from boxfs.api.transport import RequestsTransport
+from boxfs.base.errors import FsError, RemoteError, Unauthorized
+from boxfs.base.types import ROOT_FOLDER, Account, Item, ItemId, Kind
+from boxfs.cli.counting import CallCounter
+from boxfs.cli.credentials import auth_for
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.mount import Request
 
@@ -22,12 +35,18 @@ log = logging.getLogger("boxfs.mount")
 
 _FILE = "start.json"
 
+# A start waits for one answer of Box; it then goes on with what is cached, or tells that it cannot.
+_CONNECT_S, _READ_S = 5.0, 15.0
+_BACKOFF = Backoff(attempts=2)
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What is known of the account.  credentials: a digest, to see whether they are those of the last start.
+    """What is known of the account; account_id, login and name are "" until Box was asked for them.
 
-    space: bytes there are and bytes used, where Box was asked just now; not kept.
+    credentials: a digest, to see whether they are those of the last start.
+    Not kept: space, bytes there are and bytes used, and position, of the event stream, where Box was asked just now;
+    unproven, whether the cache may be another account's.
     """
 
     api_url: str
@@ -38,6 +57,8 @@ class Start:
     root_id: str
     credentials: str
     space: tuple[int, int] | None = None
+    position: int | None = None
+    unproven: bool = False
 
     @property
     def root(self) -> ItemId:
@@ -59,15 +80,20 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
         )
     if known is not None and (known.credentials, known.api_url) == (credentials, api_url):
         return known
+    account: Account | None = None
+    position: int | None = None
     try:
-        account = box.account()
-        if known is not None and known.account_id != account.id:
-            raise CliError(
-                f"cache folder {cache_dir} belongs to {known.login}, and the token is of {account.login}; "
-                "give this mount its own --cache-dir",
-                Exit.USAGE,
-            )
-        root = known.root if known is not None else _resolve(box, request)
+        if known is None:
+            position = box.events_now()
+            root = _resolve(box, request)
+        else:
+            root, account = known.root, box.account()
+            if known.account_id not in ("", account.id):
+                raise CliError(
+                    f"cache folder {cache_dir} belongs to {known.login}, and the token is of {account.login}; "
+                    "give this mount its own --cache-dir",
+                    Exit.USAGE,
+                )
     except Unauthorized as error:
         raise CliError(f"Box refuses the token of {request.remote.account}: {error}", Exit.NO_PERMISSION) from error
     except RemoteError as error:
@@ -80,14 +106,102 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
     start = Start(
         api_url=api_url,
         remote=str(request.remote),
-        account_id=account.id,
-        login=account.login,
-        name=account.name,
+        account_id="",
+        login="",
+        name="",
         root_id=root,
         credentials=credentials,
     )
+    if account is None:
+        _write(cache_dir, start)
+        return replace(start, position=position)
+    start = learn(cache_dir, start, account)
+    unproven = known is not None and not known.account_id
+    return replace(start, space=(account.space_amount, account.space_used), unproven=unproven)
+
+
+def learn(cache_dir: Path, start: Start, account: Account) -> Start:
+    """Return what is known once Box has told whose account it is; the next start knows it too."""
+    start = replace(start, account_id=account.id, login=account.login, name=account.name)
     _write(cache_dir, start)
-    return replace(start, space=(account.space_amount, account.space_used))
+    return start
+
+
+class Beginning:
+    """Asks from now on; `start` and `first_listing` wait for the answers."""
+
+    def __init__(self, request: Request, cache_dir: Path) -> None:
+        options = request.options
+        auth = auth_for(request.remote.account, options)
+        api_url, upload_url = options.endpoints()
+        transport = RequestsTransport(timeouts=http.Timeouts(read_s=options.timeout), user_agent=f"boxfs/{__version__}")
+        self.counter = CallCounter(transport, cache_dir / "calls.json")
+        self.box = BoxOfMount(auth, api_url=api_url, upload_url=upload_url, transport=self.counter)
+        self._request, self._cache_dir = request, cache_dir
+        self._quick = BoxDrive(
+            auth, api_url=api_url, upload_url=upload_url, transport=_Quick(self.counter), backoff=_BACKOFF
+        )
+        self._start: Future[Start] = Future()
+        self._listing: Future[list[Item]] = Future()
+        threading.Thread(target=self._ask, name="boxfs-begin", daemon=True).start()
+
+    def start(self) -> Start:
+        """Raises as `begin`."""
+        return self._start.result()
+
+    def first_listing(self) -> list[Item]:
+        """Return what is in the root.  After a cold start only; raises what BoxDrive.list_folder raises."""
+        return self._listing.result()
+
+    def _ask(self) -> None:
+        try:
+            start = begin(self._request, self._quick, self._cache_dir)
+        except BaseException as error:  # noqa: BLE001 - handed to who waits
+            self._start.set_exception(error)
+            return
+        self._start.set_result(start)
+        if start.position is None:
+            return
+        try:
+            self._listing.set_result(self._quick.list_folder(start.root))
+        except BaseException as error:  # noqa: BLE001 - the same
+            self._listing.set_exception(error)
+
+
+class BoxOfMount(BoxDrive):
+    """A BoxDrive to which one listing may be handed that was asked for before there was a tree."""
+
+    _early: tuple[ItemId, Beginning] | None = None
+
+    def expect(self, root: ItemId, beginning: Beginning) -> threading.Event:
+        """Have the next listing of the root be the one that is under way.  The event is set once it is waited for."""
+        self._waited_for = threading.Event()
+        self._early = (root, beginning)
+        return self._waited_for
+
+    def list_folder(self, folder_id: ItemId, *, background: bool = False) -> list[Item]:
+        early = self._early
+        if early is not None and early[0] == folder_id:
+            self._early = None
+            self._waited_for.set()
+            try:
+                return early[1].first_listing()
+            except FsError as error:
+                log.debug("the first listing is asked for again: %s", error)
+        return super().list_folder(folder_id, background=background)
+
+
+class _Quick:
+    """The same connections, for who gives up soon."""
+
+    def __init__(self, inner: http.Transport) -> None:
+        self._inner = inner
+
+    def send(self, request: http.Request) -> http.Response:
+        return self._inner.send(replace(request, connect_timeout_s=_CONNECT_S, read_timeout_s=_READ_S))
+
+    def close(self) -> None:
+        """They are the mount's."""
 
 
 def _resolve(box: BoxDrive, request: Request) -> ItemId:

@@ -96,11 +96,15 @@ def run_mount(request: Request) -> int:
             as_json = options.log_format == "json"
             logs.start_logging(cache.path, options.log_level, to_stderr=not parent.waits, as_json=as_json)
             cleanup.callback(logs.stop_logging)
+            # In this order: the questions of the start are on their way while the other half of boxfs is imported.
+            from boxfs.cli.begin import Beginning
+
+            beginning = Beginning(request, cache.path)
             from boxfs.cli.wiring import build
 
             ending = Ending(lambda: leave(Exit.INTERNAL), logs.log_path(cache.path))
             cleanup.callback(ending.over)
-            drive = build(request, cache.path)
+            drive = build(request, cache.path, beginning)
             cleanup.callback(drive.close)
             code = MountProcess(request, drive, parent, systemd, ending, cache.say).run()
         if left_behind():  # waiting for them, as Python would at its end, is what the end was bounded against

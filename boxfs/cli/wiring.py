@@ -10,26 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from boxfs import __version__
-from boxfs.api.auth import Auth
-from boxfs.api.drive import BoxDrive
-from boxfs.api.http import Timeouts
-from boxfs.api.retry import Backoff
-from boxfs.api.transport import RequestsTransport
 from boxfs.base.config import Options
-from boxfs.base.types import Ino, Item
+from boxfs.base.errors import FsError
+from boxfs.base.types import ROOT_INO, Account, Ino, Item
 from boxfs.cli import logs
-from boxfs.cli.begin import Start, begin
+from boxfs.cli.begin import Beginning, learn
 from boxfs.cli.control import Command
-from boxfs.cli.counting import CallCounter
-from boxfs.cli.credentials import auth_for
+from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.mount import Request
 from boxfs.cli.served import Served
 from boxfs.core.boxlock import BoxLocks
@@ -50,11 +46,14 @@ from boxfs.store.blocks import Blocks
 from boxfs.store.records import Records
 from boxfs.store.spool import Spool
 
-# A start waits for one answer of Box; it then goes on with what is cached, or tells that it cannot.
-_START_TIMEOUTS = Timeouts(connect_s=5, read_s=15)
-_START_BACKOFF = Backoff(attempts=2)
 # How long an end waits: for calls under way to be answered, and once they are cut off for their threads.
 _STOP_QUICKLY_S, _STOP_TIMEOUT_S = 2.0, 5.0
+log = logging.getLogger("boxfs.mount")
+
+# A mount that lives no longer asks neither where to listen nor whose account it is.  A change elsewhere is to show
+# within two seconds also just after the mount.
+_LINGER_S = 1.0
+_ACCOUNT_WAIT_S = 1.0  # how long a status waits for the account's name, where it was not asked for yet
 _IDLE_S = 1.0  # how long copies of a mount that was unmounted live on, where no file is open in them
 
 
@@ -90,10 +89,10 @@ def mount_options(request: Request) -> MountOptions:
     )
 
 
-def build(request: Request, cache_dir: Path) -> MountedDrive:
+def build(request: Request, cache_dir: Path, beginning: Beginning) -> MountedDrive:
     """Open everything that a mount stands on.  Raises CliError, FsError with the reason why it cannot."""
     with contextlib.ExitStack() as opened:
-        drive = MountedDrive(request, cache_dir, opened)
+        drive = MountedDrive(request, cache_dir, beginning, opened)
         drive.closing = opened.pop_all()
         return drive
 
@@ -103,7 +102,7 @@ class MountedDrive:
 
     closing: contextlib.ExitStack
 
-    def __init__(self, request: Request, cache_dir: Path, opened: contextlib.ExitStack) -> None:
+    def __init__(self, request: Request, cache_dir: Path, beginning: Beginning, opened: contextlib.ExitStack) -> None:
         # Constants
         self.mountpoint = str(request.mountpoint)
         self._cache_dir = cache_dir
@@ -111,12 +110,7 @@ class MountedDrive:
         self._request = request
         # Dependencies, from the network inwards
         options = request.options
-        auth = auth_for(request.remote.account, options)
-        api_url, upload_url = options.endpoints()
-        self._known = begin_quickly(request, auth, cache_dir)
-        transport = RequestsTransport(timeouts=Timeouts(read_s=options.timeout), user_agent=f"boxfs/{__version__}")
-        self.counter = CallCounter(transport, cache_dir / "calls.json")
-        self.box = BoxDrive(auth, api_url=api_url, upload_url=upload_url, transport=self.counter)
+        self.counter, self.box = beginning.counter, beginning.box
         opened.callback(self.box.close)
         self.records = Records(cache_dir / "state")
         opened.callback(self._close_state)
@@ -126,17 +120,20 @@ class MountedDrive:
             self.box, self.blocks, ReadingOptions(downloads=options.downloads, patience_s=options.timeout)
         )
         opened.callback(self.reading.close)
+        self._beginning = beginning
+        self._known = beginning.start()
         self.tree = Tree(self.records, core_options(options), root_folder=self._known.root)
         lists = LaterLists()
         spool = Spool(cache_dir / "spool")
         spool.make_room = self.tree.make_room = self.blocks.shrink
-        self.files = FileSystem(self.tree, spool, self.reading, lists, self.box.account)
+        self.files = FileSystem(self.tree, spool, self.reading, lists, self._ask_account)
         self.sync = Sync(
             self.tree,
             self.box,
             OpenContents(self.files.files),
             settle_s=lambda: self._request.options.settle,
             uploads=options.uploads,
+            linger_s=_LINGER_S,
         )
         lists.incoming = self.sync.incoming
         self._foresee(opened)
@@ -144,11 +141,11 @@ class MountedDrive:
         self.files.is_uploading = self.sync.incoming.memory.busy.__contains__
         self.files.annotate = self.sync.annotate
         self.files.is_cached = self._is_cached
-        self.files.account_id = self._known.account_id
+        self._account_known = threading.Event()
+        self._take_account()
+        self._take_stream()
         self.files.why_offline = self.sync.gateway.why_offline
         self.files.came_back = self.sync.gateway.retry
-        if self._known.space is not None:
-            self.files.know_space(*self._known.space)
         self._locks: BoxLocks | None = None
         if options.boxlock and not options.ro:
             self._locks = BoxLocks(
@@ -177,11 +174,62 @@ class MountedDrive:
         )
         opened.callback(self.files.foresight.close)
 
+    # What the start has told, and what is asked later
+
+    def _take_account(self) -> None:
+        if self._known.space is not None:
+            self.files.know_space(*self._known.space)
+        self.files.wants_account = not self._known.account_id
+        if self._known.account_id:
+            self.files.account_id = self._known.account_id
+            self._account_known.set()
+
+    def _take_stream(self) -> None:
+        incoming = self.sync.incoming
+        if self._known.unproven:
+            if self.tree.pending_count():
+                raise CliError(
+                    f"cache folder {self._cache_dir} holds what was not sent yet to an account that Box was not asked "
+                    f"the name of, and this token may be another's; mount it with the former token, or give this mount "
+                    "its own --cache-dir",
+                    Exit.USAGE,
+                )
+            if incoming.position() is not None:
+                incoming.lost(self.box.events_now(), "the account may be another one")
+        elif self._known.position is not None and incoming.position() is None:
+            incoming.begin(self._known.position)
+
+    def _ask_account(self) -> Account:
+        account = self.box.account()
+        if not self._known.account_id:
+            self._known = learn(self._cache_dir, self._known, account)
+            self._take_account()
+        return account
+
+    def _list_root_early(self) -> None:
+        """Before anything can be heard or sent, so that what comes meanwhile is laid over the listing and not under."""
+        root = self.tree.node(ROOT_INO)
+        if self._known.position is None or root is None or root.complete:
+            return
+        begun = self.box.expect(self._known.root, self._beginning)
+
+        def bring() -> None:
+            try:
+                self.sync.incoming.list_folder(ROOT_INO, background=True)
+            except FsError as error:
+                log.debug("the root is listed when it is asked for: %s", error)
+            finally:
+                begun.set()
+
+        threading.Thread(target=bring, name="boxfs-first", daemon=True).start()
+        begun.wait()
+
     # The Drive
 
     def serve(self, hooks: Hooks) -> int:
         """Threads start here: whoever forks does it before."""
         spare_the_collector()
+        self._list_root_early()
         self.files.start()
         self.sync.start()
         self.pinning.start()
@@ -200,6 +248,9 @@ class MountedDrive:
 
     def status(self) -> dict[str, Any]:
         found = self.sync.status()
+        if not self._account_known.is_set() and found.online:
+            self.files.ask_account()
+            self._account_known.wait(_ACCOUNT_WAIT_S)
         state = "online" if found.online else "offline"
         return {
             "state": state,
@@ -297,14 +348,3 @@ class LaterLists:
 
     def list_folder(self, ino: Ino, *, background: bool = False) -> Node:
         return self.incoming.list_folder(ino, background=background)
-
-
-def begin_quickly(request: Request, auth: Auth, cache_dir: Path) -> Start:
-    """The questions of the start, over a connection that gives up soon."""
-    api_url, upload_url = request.options.endpoints()
-    transport = RequestsTransport(timeouts=_START_TIMEOUTS, user_agent=f"boxfs/{__version__}")
-    box = BoxDrive(auth, api_url=api_url, upload_url=upload_url, transport=transport, backoff=_START_BACKOFF)
-    try:
-        return begin(request, box, cache_dir)
-    finally:
-        box.close()

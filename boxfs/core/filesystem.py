@@ -64,6 +64,7 @@ class FileSystem(Xattrs):
         self._numbers = itertools.count(1)
         self._replaced_files = deque()
         self._wanted_space = threading.Event()
+        self.wants_account = False  # it was not asked for yet: to be done after the first round
         self._asked_space_s = float("-inf")  # monotonic
         self._space = self._known_space()
         self._stopping = threading.Event()
@@ -198,6 +199,10 @@ class FileSystem(Xattrs):
         free = max(0, total - used)
         return StatFs(total, free, name_max=MAX_LOCAL_BYTES)
 
+    def ask_account(self) -> None:
+        """Ask Box for the account and its space now, in the house's thread."""
+        self._wanted_space.set()
+
     def know_space(self, total: int, used: int) -> None:
         """Box has just told the space of the account, in bytes: nobody needs to ask for a while."""
         self._asked_space_s = time.monotonic()
@@ -225,8 +230,9 @@ class FileSystem(Xattrs):
 
     def _keep_house(self) -> None:
         while not self._stopping.is_set():
-            if self._wanted_space.wait(ROUND_S):
+            if self._wanted_space.wait(ROUND_S) or self.wants_account:
                 self._wanted_space.clear()
+                self.wants_account = False
                 if not self._stopping.is_set():
                     self._guarded(self._ask_space)
             self._guarded(self.keep_house)

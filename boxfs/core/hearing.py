@@ -63,12 +63,17 @@ class Hearing:
         *,
         now_ns: Callable[[], int] = time.time_ns,
         gap_s: float = GAP_S,
+        linger_s: float = 0.0,
     ) -> None:
+        """linger_s: a position that is no older is not asked about again, nor where to poll, until it is: who mounts,
+        looks and unmounts makes no call for that.
+        """
         self._remote = remote
         self._listener = listener
         self._gateway = gateway
         self._now_ns = now_ns
         self._gap_s = gap_s
+        self._linger_s = linger_s
         self._stopping = threading.Event()
         self._nudge = threading.Event()
         self._wake = threading.Event()  # set with both, for who waits in a long poll
@@ -146,7 +151,15 @@ class Hearing:
             self._listener.lost(self._remote.events_now(), "events were missed")
 
     # The thread
+    def _linger(self) -> None:
+        held = self._listener.position()
+        if held is not None:
+            fresh_s = self._linger_s - (self._now_ns() - held[1]) / SECOND
+            if 0 < fresh_s <= self._linger_s:
+                self._nudge.wait(fresh_s)
+
     def _loop(self) -> None:
+        self._linger()
         failures = 0
         empty = 0
         news = True

@@ -54,6 +54,7 @@ class Sync:
         *,
         settle_s: Callable[[], float] | None = None,
         uploads: int = 4,
+        linger_s: float = 0.0,
     ) -> None:
         self._tree = tree
         self._remote = remote
@@ -61,7 +62,7 @@ class Sync:
         self._stopping = False
         self.gateway = Gateway(tree.clock)
         self.incoming = Incoming(tree, remote, Memory())
-        self.hearing = Hearing(remote, self.incoming, self.gateway, now_ns=tree.clock)
+        self.hearing = Hearing(remote, self.incoming, self.gateway, now_ns=tree.clock, linger_s=linger_s)
         self.incoming.ensure_begun = self.hearing.ensure_begun
         self.incoming.on_strays = self.hearing.nudge
         self.sending = Sending(tree, remote, self.incoming, self.gateway, contents, stopped=lambda: self._stopping)
