@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bench.account import Account
 from bench.measure import PATIENCE_S, eventually
-from boxfs.cli import control, places
+from boxfs.cli import control
 from tests.support.box import Box
 from tests.support.mounting import Mounted
 
@@ -41,7 +41,9 @@ class System(Protocol):
     def pid(self) -> int: ...
     @property
     def log(self) -> str: ...
-    def start(self) -> None: ...
+    def start(self, *, rested: bool = True) -> None:
+        """Mount.  rested: nothing that a start asks of its own accord, a moment later, is left to be asked."""
+
     def stop(self) -> None: ...
     def settle(self) -> float:
         """Wait until all that was written is at Box, without hurrying it; return when that was (perf_counter)."""
@@ -74,6 +76,8 @@ class Boxfs:
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         env = {"BOXFS_LOG_LEVEL": "info", "PYTHONWARNINGS": "ignore"}
+        # Compiled, as every installation is, also where this environment has Python write nothing beside the source.
+        env |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(home.parent / "compiled")}
         if account.authority is not None:
             env |= {"BOXFS_UPLOAD_URL": "https://upload.box.com", "REQUESTS_CA_BUNDLE": str(account.authority)}
         if hurried:
@@ -91,19 +95,19 @@ class Boxfs:
     def log(self) -> str:
         return self._mount.log
 
-    def start(self) -> None:
-        self._mount.start()
+    def start(self, *, rested: bool = True) -> None:
+        self._mount.start(rested=rested)
 
     def stop(self) -> None:
         if self._mount.alive:
             subprocess.run(["fusermount3", "-u", str(self.path)], capture_output=True, check=False)
         if self._mount.alive:
-            eventually(lambda: not self._mount.alive, "the mount has ended")  # of a million items: half a minute
-            self._mount.ended()
+            self._mount.ended(PATIENCE_S)  # of a million items: half a minute
         self._mount.close()
 
     def settle(self) -> float:
-        socket = self._socket()
+        socket = self._mount.socket()
+        assert socket is not None
 
         def idle() -> bool:
             if self._hurried:
@@ -111,12 +115,6 @@ class Boxfs:
             return not control.call(socket, "pending")
 
         return _idle_since(idle, "boxfs has sent all")
-
-    def _socket(self) -> Path:
-        """Of the mount's control; where the runtime folder's path is too long for a socket it is elsewhere."""
-        name = f"{places.mount_key(self.path)}.sock"
-        lines = Path("/proc/net/unix").read_text().splitlines()
-        return Path(next(line.split()[-1] for line in lines if line.endswith(f"/{name}")))
 
 
 class Rclone:
@@ -147,7 +145,7 @@ class Rclone:
     def log(self) -> str:
         return self._log.read_text() if self._log.exists() else ""
 
-    def start(self) -> None:
+    def start(self, *, rested: bool = True) -> None:  # noqa: ARG002 - it asks of its own accord once a minute
         env = {"HOME": str(self.path.parent), "PATH": os.environ["PATH"]}
         self._process = subprocess.Popen(self._command, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
         eventually(lambda: os.path.ismount(self.path), "rclone has mounted", step_s=0.005)
@@ -186,7 +184,7 @@ class Disk:
         self.path, self.cache = home / "mnt", home / "cache"
         self.path.mkdir(parents=True)
 
-    def start(self) -> None:
+    def start(self, *, rested: bool = True) -> None:
         """Nothing is mounted."""
 
     def stop(self) -> None:

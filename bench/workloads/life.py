@@ -25,7 +25,7 @@ def _million(box: Box, fast: bool) -> None:
 
 def _mount(place: Place) -> float:
     begun = time.perf_counter()
-    place.system.start()
+    place.system.start(rested=False)
     os.listdir(place.system.path)
     return time.perf_counter() - begun
 
@@ -62,7 +62,7 @@ def _one_stat(place: Place) -> float:
 
 WORKLOADS = (
     Workload("mount", "life", "mount and first `ls`, nothing known, 50 ms", _mount, Start.UNMOUNTED, prepare=_few,
-             latency_s=0.05, listening=True, trailing_s=0.5, budget=Budget(Calls(5), Calls(5)),
+             latency_s=0.05, listening=True, trailing_s=0.5, budget=Budget(Calls(2), Calls(5)),
              limits=Limits("imports of Python; questions to Box before the first answer", waves=2, disk=False)),
     Workload("remount", "life", "mount and first `ls`, all known from the last time, 50 ms", _mount, Start.UNMOUNTED,
              prepare=_few, home="known", warm=_look, latency_s=0.05, listening=True, trailing_s=0.5,

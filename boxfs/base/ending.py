@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 log = logging.getLogger(__name__)
 
@@ -108,17 +108,7 @@ class Ending:
                 log.warning("the end takes long (%s); where everybody is:\n%s", what, stacks())
 
 
-def left_behind() -> list[str]:
-    """Return the names of threads of ours that still run, but for this one and the main one."""
-    mine = (threading.current_thread(), threading.main_thread())
-    return [
-        thread.name
-        for thread in threading.enumerate()
-        if thread not in mine and thread.name.startswith("boxfs-") and thread.name != "boxfs-ending"
-    ]
-
-
-def leave(code: int) -> None:
+def leave(code: int) -> NoReturn:
     """End the process now, whatever still runs."""
     logging.shutdown()
     with contextlib.suppress(OSError, ValueError):

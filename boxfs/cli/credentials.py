@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from boxfs.api.auth import AsUser, Auth, ChangingToken, StaticToken
 from boxfs.base.config import Options
-from boxfs.cli import accounts
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.preflight import check_token_file
 
@@ -19,6 +18,8 @@ def auth_for(account: str, options: Options) -> Auth:
         check_token_file(path)
         auth = ChangingToken(lambda: check_token_file(path))
     else:
+        from boxfs.cli import accounts  # all ways to log in: not for who comes with a token
+
         stored = accounts.load(account)
         if stored is None:
             raise CliError(

@@ -122,32 +122,13 @@ def command(
     if read_only:
         words = (*words, "ro")
     request = request_of(remote, mountpoint, words, flags)
-    if foreground:
+
+    def serve() -> int:
         from boxfs.cli.running import run_mount
 
         return run_mount(request)
-    _check_early(request)
-    background.start(_again(request, words, flags), lambda line: click.echo(f"boxfs: {line}", err=True))
+
+    if foreground:
+        return serve()
+    background.start(serve, lambda line: click.echo(f"boxfs: {line}", err=True))
     return 0
-
-
-def _check_early(request: Request) -> None:
-    from boxfs.cli.preflight import check_fuse, check_mountpoint, check_others_allowed
-
-    check_fuse()
-    check_others_allowed(request.options)
-    check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
-
-
-def _again(request: Request, words: tuple[str, ...], flags: dict[str, Any]) -> list[str]:
-    """Return the arguments of the child: the same, without a secret."""
-    again = ["mount", "--foreground", str(request.remote), str(request.mountpoint)]
-    for word in words:
-        again += ["-o", word]
-    for name, value in flags.items():
-        if value is not None and name != "cache_dir":
-            again += [str(table()[name].flag), str(value)]
-    again += ["--cache-dir", str(request.cache_dir)]
-    if any(table()[name].secret and value is not None for name, value in flags.items()):
-        raise AssertionError("hide_secrets left a secret on the command line")
-    return again

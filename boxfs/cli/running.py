@@ -10,6 +10,7 @@ waiting.  SIGHUP reads the configuration again.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -17,11 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from boxfs.base.ending import Ending, leave, left_behind
+from boxfs.base.ending import Ending, leave
 from boxfs.base.errors import FsError
 from boxfs.base.option import OptionError
 from boxfs.cli import logs, mounts, places, settings
@@ -30,12 +31,13 @@ from boxfs.cli.cachefolder import ENDING, MOUNTED, PATIENCE_S, CacheFolder
 from boxfs.cli.control import Command, ControlServer, Progress
 from boxfs.cli.exits import CliError, Exit, exit_code_of
 from boxfs.cli.mount import Request
-from boxfs.cli.notifying import Notifying
 from boxfs.cli.preflight import check_fuse, check_mountpoint, check_others_allowed
 from boxfs.cli.progress import uploads_left
 from boxfs.cli.ready import Parent, Systemd
-from boxfs.cli.watching import Watching
 from boxfs.fuse.session import GRACE_S, Hooks
+
+if TYPE_CHECKING:
+    from boxfs.cli import notifying, watching
 
 log = logging.getLogger("boxfs.mount")
 
@@ -83,6 +85,7 @@ class Drive(Protocol):
 def run_mount(request: Request) -> int:
     """Mount in this process and stay until it is unmounted.  Raises CliError with the reason why it cannot."""
     parent, systemd = Parent(os.environ), Systemd(os.environ)
+    gc.disable()  # until all is loaded (wiring.spare_the_collector): nothing of it is garbage
     try:
         with contextlib.ExitStack() as cleanup:
             check_fuse()
@@ -107,9 +110,8 @@ def run_mount(request: Request) -> int:
             drive = build(request, cache.path, beginning)
             cleanup.callback(drive.close)
             code = MountProcess(request, drive, parent, systemd, ending, cache.say).run()
-        if left_behind():  # waiting for them, as Python would at its end, is what the end was bounded against
-            leave(code)
-        return code
+        # All is closed.  Python would still take itself apart, object by object, and wait for threads left behind.
+        leave(code)
     except (CliError, OptionError, FsError) as error:
         code = error.code if isinstance(error, CliError) else _code(error)
         log.error("cannot mount: %s", error)
@@ -172,8 +174,8 @@ class MountProcess:
         }
         socket = mounts.socket_path(request.mountpoint)
         self._control = ControlServer(socket, {**drive.commands(), **commands})
-        self._watching = Watching(self._watched(), lambda _path: self.reload())
-        self._notifying = Notifying(self._drive.status)
+        self._watching: watching.Watching | None = None
+        self._notifying: notifying.Notifying | None = None
         self._running = mounts.Running(
             mountpoint=str(request.mountpoint),
             remote=str(request.remote),
@@ -185,9 +187,6 @@ class MountProcess:
 
     def run(self) -> int:
         self._control.start()
-        self._watching.start()
-        if self._request.options.notify:
-            self._notifying.start()
         mounts.register(self._running)
         hooks = Hooks(
             on_ready=self._on_ready,
@@ -203,9 +202,9 @@ class MountProcess:
             # The record first: a status asked from here on finds no mount, rather than one that does not answer.
             with contextlib.suppress(OSError):
                 mounts.forget(self._running)
-            self._watching.close()
-            self._notifying.close()
-            self._systemd.close()
+            for each in (self._watching, self._notifying, self._systemd):
+                if each is not None:
+                    each.close()
             self._control.close()
         log.info("unmounted %s", self._request.mountpoint)
         return code
@@ -229,6 +228,19 @@ class MountProcess:
         self._parent.tell(ready=str(self._request.mountpoint))
         self._systemd.ready(f"mounted {where}")
         self._systemd.start_watchdog(self._healthy)
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """What nobody waits for is imported and started when the mount is ready."""
+        from boxfs.cli.watching import Watching
+
+        self._watching = Watching(self._watched(), lambda _path: self.reload())
+        self._watching.start()
+        if self._request.options.notify:
+            from boxfs.cli.notifying import Notifying
+
+            self._notifying = Notifying(self._drive.status)
+            self._notifying.start()
 
     def _healthy(self) -> bool:
         try:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,17 @@ _NOT_OPTIONS = frozenset({"remote", "login"})
 def read_file(path: Path) -> Mapping[str, Any]:
     """Return the tables of one configuration file, {} where there is none.  Raises CliError naming file and line."""
     try:
-        with path.open("rb") as file:
-            data = tomllib.load(file)
+        text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:
         return {}  # /etc/boxfs/config.toml may hold what is for root only
     except OSError as error:
         raise CliError(f"cannot read {path}: {error.strerror}", Exit.CONFIG) from None
+    import tomllib  # 5 ms of a mount's start, where there is a file to be read
+
+    try:
+        data = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CliError(f"{path}: {error}", Exit.CONFIG) from None
     for section, content in data.items():

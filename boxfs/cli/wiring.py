@@ -336,9 +336,9 @@ def spare_the_collector() -> None:
 
     What stands now, stays; and of the items of a listing, which come by the thousand, none is part of a cycle.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 class LaterLists:

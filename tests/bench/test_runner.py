@@ -49,7 +49,7 @@ class Local(Disk):
         self.name, self.pid, self.told = name, os.getpid(), told
         (self.path / "data").mkdir()
 
-    def start(self) -> None:
+    def start(self, *, rested: bool = True) -> None:
         self.told.append(f"start {self.name}")
 
     def stop(self) -> None:

@@ -119,6 +119,7 @@ def test_the_cache_folder_of_another_account_or_folder(
 ) -> None:
     box.mkdir("/A")
     first = mount()
+    assert first.status()["account"]["login"] == "ada@example.com"
     assert first.unmount().returncode == 0
     _refused(first, "box:/A", str(first.path), code=2, message="belongs to box:/")
     _refused(first, "box:", str(first.path), code=2, message="the token is of bob@example.com", BOXFS_TOKEN="bob-token")

@@ -169,9 +169,12 @@ def promote(box: Box, path: str) -> None:
     box.call("POST", f"/2.0/files/{entry['id']}/versions/current", json={"type": "file_version", "id": first["id"]})
 
 
-def test_every_kind_of_change_elsewhere_costs_two_calls_however_large_the_folder(box: Box, mounted: Mounted) -> None:
+def test_every_kind_of_change_elsewhere_costs_two_calls_however_large_the_folder(
+    box: Box, mount: Callable[..., Mounted]
+) -> None:
     box.makedirs("/elsewhere")
     box.bulk(folders=1, files=3_000, size=1, under="/data")
+    mounted = mount()
     place = Path(f"{mounted.path}{FOLDER}")
     eventually(place.exists, "the folder shows")
     assert len(os.listdir(place)) == 3_000
