@@ -6,7 +6,7 @@ the events bring is the one question that it has for Box.  It also may do withou
 
 A cold start asks where the event stream stands, which also proves the token, and then, since nothing that happens from
 there on is missed, for the root's listing.  Whose account it is can wait until somebody wants to know, a second at most
-(`learn`); a mount that ends before never asks.
+(`of_account`); a mount that ends before never asks.
 """
 
 from __future__ import annotations
@@ -113,18 +113,17 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
         credentials=credentials,
     )
     if account is None:
-        _write(cache_dir, start)
+        keep(cache_dir, start)
         return replace(start, position=position)
-    start = learn(cache_dir, start, account)
     unproven = known is not None and not known.account_id
-    return replace(start, space=(account.space_amount, account.space_used), unproven=unproven)
+    start = replace(of_account(start, account), unproven=unproven)
+    if not unproven:
+        keep(cache_dir, start)
+    return replace(start, space=(account.space_amount, account.space_used))
 
 
-def learn(cache_dir: Path, start: Start, account: Account) -> Start:
-    """Return what is known once Box has told whose account it is; the next start knows it too."""
-    start = replace(start, account_id=account.id, login=account.login, name=account.name)
-    _write(cache_dir, start)
-    return start
+def of_account(start: Start, account: Account) -> Start:
+    return replace(start, account_id=account.id, login=account.login, name=account.name)
 
 
 class Beginning:
@@ -234,8 +233,10 @@ def _read(cache_dir: Path) -> Start | None:
         return None
 
 
-def _write(cache_dir: Path, start: Start) -> None:
+def keep(cache_dir: Path, start: Start) -> None:
+    """Let the next start know this; the cache is proven to be of that account."""
+    kept = replace(start, space=None, position=None, unproven=False)
     fresh = cache_dir / f"{_FILE}.new"
-    fresh.write_text(json.dumps(asdict(start), indent=1))
+    fresh.write_text(json.dumps(asdict(kept), indent=1))
     fresh.chmod(0o600)
     fresh.replace(cache_dir / _FILE)

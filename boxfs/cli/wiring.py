@@ -23,7 +23,7 @@ from boxfs.base.config import Options
 from boxfs.base.errors import FsError
 from boxfs.base.types import ROOT_INO, Account, Ino, Item
 from boxfs.cli import logs
-from boxfs.cli.begin import Beginning, learn
+from boxfs.cli.begin import Beginning, keep, of_account
 from boxfs.cli.control import Command
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.mount import Request
@@ -196,13 +196,15 @@ class MountedDrive:
                 )
             if incoming.position() is not None:
                 incoming.lost(self.box.events_now(), "the account may be another one")
+            keep(self._cache_dir, self._known)
         elif self._known.position is not None and incoming.position() is None:
             incoming.begin(self._known.position)
 
     def _ask_account(self) -> Account:
         account = self.box.account()
         if not self._known.account_id:
-            self._known = learn(self._cache_dir, self._known, account)
+            self._known = of_account(self._known, account)
+            keep(self._cache_dir, self._known)
             self._take_account()
         return account
 

@@ -325,3 +325,25 @@ def test_a_stale_folder_that_could_not_be_listed_is_listed_the_next_time(
     assert known.node("").stale is None
     assert known.has("c")
     known.close()
+
+
+def test_a_position_that_is_fresh_is_not_asked_about_until_it_is_a_second_old(
+    known: Machine, remote: MemoryRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hearing = known.sync.hearing
+    pauses: list[float] = []
+
+    def nudge_after(seconds: float) -> None:
+        pauses.append(seconds)
+        assert remote.counts()["events"] == 0
+        known.clock.pass_(1)
+        hearing.stop()
+
+    monkeypatch.setattr(hearing, "_linger_s", 1.0)
+    monkeypatch.setattr(hearing._nudge, "wait", nudge_after)
+    known.sync.incoming.begin(known.sync.incoming.position()[0])  # type: ignore[index]
+    hearing._loop()
+    assert pauses == [pytest.approx(1.0, abs=0.01)]
+    hearing._linger()
+    assert len(pauses) == 1, "it is old enough"
+    known.close()

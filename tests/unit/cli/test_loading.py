@@ -1,0 +1,42 @@
+"""What a mount imports before it is mounted is what it needs: each module more is time that somebody waits."""
+
+import json
+import subprocess
+import sys
+
+MOUNT = "boxfs.cli.main boxfs.cli.mount boxfs.cli.running boxfs.cli.begin boxfs.cli.wiring boxfs.fuse.session"
+
+# What other commands, other ways to log in, and what is done after the mount answers are made of.
+NOT_YET = {
+    "asyncio",
+    "boxfs.api.oauth",
+    "boxfs.api.resources",
+    "boxfs.api.server_auth",
+    "boxfs.api.tokenredis",
+    "boxfs.cli.accounts",
+    "boxfs.cli.dashboard",
+    "boxfs.cli.login",
+    "boxfs.cli.notifying",
+    "boxfs.cli.status",
+    "boxfs.cli.watching",
+    "boxfs.emulator",
+    "cryptography",
+    "jwt",
+    "keyring",
+    "mfusepy",
+    "multiprocessing",
+    "redis",
+    "rich",
+    "starlette",
+    "tomllib",
+    "uvicorn",
+    "watchdog",
+    "xml",
+}
+
+
+def test_a_mount_imports_nothing_that_it_does_not_need_to_begin() -> None:
+    code = f"import json, sys, {', '.join(MOUNT.split())}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    loaded = set(json.loads(done.stdout))
+    assert loaded & NOT_YET == set()
