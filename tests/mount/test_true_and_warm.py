@@ -206,9 +206,10 @@ def test_a_collaboration_that_is_added_costs_two_calls(box: Box, mounted: Mounte
         other.close()
 
 
-def test_after_a_thousand_changes_of_all_kinds_a_remount_shows_each(box: Box, mounted: Mounted) -> None:
+def test_after_a_thousand_changes_of_all_kinds_a_remount_shows_each(box: Box, mount: Callable[..., Mounted]) -> None:
     box.bulk(folders=20, files=50, size=1, under="/data")
     box.makedirs("/data/into")
+    mounted = mount()
     eventually(lambda: paths(mounted) == set(box.tree()), "all is known")
     assert mounted.unmount().returncode == 0
     for number, path in enumerate(sorted(path for path, entry in box.tree().items() if entry.kind == "file")):
