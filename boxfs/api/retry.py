@@ -4,6 +4,7 @@ The rule: what may have been done is not asked twice.
 - Not acted upon for certain (NotSent, 429, "blocked for now"): again, whatever it was.
 - Unknown (reply lost, 5xx): again if the request is repeatable, else InDoubt, and the caller looks at Box first.
 - Retry-After is kept to the letter; where Box names no time, back-off with jitter.
+- Silence is borne twice: it has lasted the whole time-out, which is what somebody is ready to wait.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from dataclasses import dataclass
 
 from boxfs.api import errors
 from boxfs.api.cancel import Cancelled
-from boxfs.api.http import Lost, NotSent, Request, Response, Transport, Untrusted
+from boxfs.api.http import Lost, NotSent, Request, Response, TimedOut, Transport, Untrusted
 from boxfs.api.rate import Limiter
 from boxfs.base.errors import FsError, InDoubt, RemoteError
+
+SILENCES = 2  # the first may be that of a connection which died meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Retrying:
     def send(self, request: Request) -> Response:
         waits = schedule(self._backoff, self._jitter)
         patience_s = self._backoff.patience_s
+        silences = 0
         while True:
             if self._closed.is_set():
                 raise Cancelled("the client is closed")
@@ -83,7 +87,8 @@ class Retrying:
             if response is not None and response.status == 429 and named_s is not None and self._limiter is not None:
                 self._limiter.pause(request.cost, named_s)
             delay_s = named_s if named_s is not None else next(waits, None)
-            if delay_s is None or patience_s < 0:
+            silences += isinstance(problem, TimedOut)
+            if delay_s is None or patience_s < 0 or silences >= SILENCES:
                 raise problem
             self._pause(request, delay_s)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
@@ -155,4 +159,53 @@ def test_without_a_server_work_goes_on_and_is_sent_when_it_is_back(own_server: E
         eventually(lambda: set(box.files()) == expected and box.read("/a/edited") == b"edited offline", "all is sent")
         box.upload("/a/theirs", b"theirs")
         eventually(lambda: (drive.path / "a/theirs").exists(), "it hears of changes again")
+    box.close()
+
+
+HONEST = (errno.EIO, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EAGAIN)
+"""What says "I could not ask", and never "it is gone" or "it is empty"."""
+
+
+def goes_on(known: Path, when: str) -> None:
+    """What is known is listed and read, and more is written."""
+    before = set(os.listdir(known))
+    assert {"read", "unread"} <= before
+    assert (known / "read").read_bytes() == b"read" * 1000
+    os.statvfs(known)
+    (known / when).write_text(when)
+    assert set(os.listdir(known)) == {*before, when}
+
+
+def test_a_silent_server_costs_an_error_in_time_and_nothing_that_is_known(
+    own_server: EmulatorProcess, tmp_path: Path
+) -> None:
+    """It takes connections and says nothing, as a stopped machine behind a switch: who asks it gets an errno."""
+    box = Box(own_server.url)
+    for folder in ("/known", "/unknown"):
+        box.makedirs(folder)
+        for name in ("read", "unread"):
+            box.upload(f"{folder}/{name}", name.encode() * 1000)
+    with Mounted(own_server.url, tmp_path / "home", options=["timeout=4", "drain_timeout=1"]) as drive:
+        os.listdir(drive.path)
+        assert (drive.path / "known/read").read_bytes() == b"read" * 1000
+        os.kill(own_server.pid, signal.SIGSTOP)
+        try:
+            asking = {
+                "a listing": subprocess.Popen(["ls", drive.path / "unknown"], stdout=DEVNULL, stderr=PIPE, text=True),
+                "a read": subprocess.Popen(["cat", drive.path / "known/unread"], stdout=PIPE, stderr=PIPE, text=True),
+            }
+            goes_on(drive.path / "known", "while they wait")
+            for what, program in asking.items():
+                said, errors = program.communicate(timeout=120)
+                assert program.returncode != 0, f"{what}: {said}"
+                assert any(os.strerror(number) in errors for number in HONEST), errors
+                assert not said
+            goes_on(drive.path / "known", "once they were refused")
+        finally:
+            os.kill(own_server.pid, signal.SIGCONT)
+        whole = {"/known/read", "/known/unread", "/known/while they wait", "/known/once they were refused"}
+        eventually(lambda: whole <= set(box.files()), "what was written meanwhile is sent")
+        drive.sync()  # Box answers again
+        assert (drive.path / "known/unread").read_bytes() == b"unread" * 1000
+        assert sorted(os.listdir(drive.path / "unknown")) == ["read", "unread"]
     box.close()

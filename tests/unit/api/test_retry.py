@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from boxfs.api.cancel import Cancelled
-from boxfs.api.http import Bytes, Lost, NotSent, Request, Untrusted
+from boxfs.api.http import Bytes, Lost, NotSent, Request, TimedOut, Untrusted
 from boxfs.api.retry import Backoff, Retrying, schedule
 from boxfs.base.errors import InDoubt, RateLimited, Unreachable
 from tests.unit.api.scripted import Answer, Scripted, reply
@@ -40,6 +40,16 @@ def test_a_read_is_repeated_whatever_went_wrong() -> None:
     transport, _, waits = retrying(Lost("gone"), reply(500), later(503, "4"), reply(200))
     assert transport.send(READ).status == 200
     assert waits == [0.5, 1.0, 4.0]
+
+
+def test_silence_is_borne_twice_and_not_as_often_as_an_answer_that_fails() -> None:
+    """Each silence lasts as long as anybody is told to wait for Box."""
+    transport, script, _ = retrying(TimedOut("silent"), reply(200))
+    assert transport.send(READ).status == 200
+    transport, script, _ = retrying(TimedOut("silent"), Lost("gone"), TimedOut("silent"), reply(200))
+    with pytest.raises(TimedOut):
+        transport.send(READ)
+    assert len(script.asked) == 3
 
 
 @pytest.mark.parametrize(
