@@ -99,10 +99,11 @@ class Gateway:
             self._state = Network(False, reason(error), now + int(delay * SECOND))
 
     def retry(self) -> None:
-        """Somebody wants it tried now."""
+        """Somebody wants it tried now.  Where Box is within reach nobody is told: who listens would ask for nothing."""
         with self._lock:
             self._probing = False
-            if not self._state.online:
-                self._state = Network(False, self._state.why, 0)
+            if self._state.online:
+                return
+            self._state = Network(False, self._state.why, 0)
         for listener in self._listeners:
             listener()

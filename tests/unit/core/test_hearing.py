@@ -347,3 +347,10 @@ def test_a_position_that_is_fresh_is_not_asked_about_until_it_is_a_second_old(
     hearing._linger()
     assert len(pauses) == 1, "it is old enough"
     known.close()
+
+
+def test_waiting_for_uploads_does_not_cut_the_poll_while_box_is_within_reach(known: Machine) -> None:
+    known.sync.hearing._nudge.clear()
+    assert known.sync.barrier(None, timeout_s=0).done
+    assert not known.sync.hearing._nudge.is_set()
+    known.close()
