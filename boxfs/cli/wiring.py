@@ -98,7 +98,7 @@ def build(request: Request, cache_dir: Path, beginning: Beginning) -> MountedDri
 
 
 class MountedDrive:
-    """The Drive of `running.py`."""
+    """The Drive of `process.py`."""
 
     closing: contextlib.ExitStack
 
