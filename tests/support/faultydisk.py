@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Container
 from typing import Any
 
 import pytest
@@ -23,7 +23,8 @@ _CALLS = ("pwrite", "posix_fallocate", "copy_file_range", "fdatasync", "fsync")
 class FaultyDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[str] = []  # since it was armed
-        self._fails: Callable[[int], bool] | None = None  # None: not armed
+        self._armed = False
+        self._failing: Container[int] = ()  # numbers of steps
         self._short = False  # a write is cut short before there is no room at all
         for module in (lasting, records, spool):
             monkeypatch.setattr(module, "os", _Calls(self))
@@ -32,19 +33,20 @@ class FaultyDisk:
         held = drive.tree.records
         held._db = _Statements(held._db, self)  # type: ignore[assignment]
 
-    def arm(self, fails: Callable[[int], bool] = lambda _step: False, *, short: bool = False) -> None:
-        """From here on a step fails where `fails` says so of its number."""
-        self.steps, self._fails, self._short = [], fails, short
+    def arm(self, step: int | None = None, *, lasting: bool = False, short: bool = False) -> None:
+        """From here on steps are counted, and that one fails; with `lasting`, all from it on."""
+        self.steps, self._armed, self._short = [], True, short
+        self._failing = () if step is None else range(step, 1 << 30) if lasting else (step,)
 
     def disarm(self) -> None:
-        self._fails = None
+        self._armed = False
 
     def step(self, what: str) -> bool:
         """Count a step; return whether it fails."""
-        if self._fails is None:
+        if not self._armed:
             return False
         self.steps.append(what)
-        return self._fails(len(self.steps) - 1)
+        return len(self.steps) - 1 in self._failing
 
     def is_short(self) -> bool:
         """Tell whether the step that fails is to do a part of its work; the next one then is not."""

@@ -245,9 +245,8 @@ def test_an_operation_is_done_or_not_begun(
     for number, step in enumerate(steps):
         if way == "short" and step != "pwrite":
             continue
-        fails = (lambda at, n=number: at >= n) if way == "lasting" else (lambda at, n=number: at == n)
         one = scene(f"{number}")
-        disk.arm(fails, short=way == "short")
+        disk.arm(number, lasting=way == "lasting", short=way == "short")
         done = attempt(one, operation)
         disk.disarm()
         what = f"{case}: step {number} of {steps}, done: {done}"
@@ -261,7 +260,7 @@ def test_an_operation_is_done_or_not_begun(
         assert ended(one) == (box_after if done else box_before), what
         if way == "once":
             one = scene(f"{number} crashes")
-            disk.arm(fails)
+            disk.arm(number)
             done = attempt(one, operation)
             disk.disarm()
             # What only keeps what is shown already (flush, fsync) may have kept it before it failed.
