@@ -113,6 +113,7 @@ class MountProcess:
         self._control = ControlServer(socket, {**drive.commands(), **commands})
         self._watching: watching.Watching | None = None
         self._notifying: notifying.Notifying | None = None
+        self._read = self._stamps()  # what may change before it is watched
         self._running = mounts.Running(
             mountpoint=str(request.mountpoint),
             remote=str(request.remote),
@@ -152,6 +153,10 @@ class MountProcess:
         files += [settings.accounts_folder() / f"{self._request.remote.account}{end}" for end in (".json", ".tokens")]
         return files + ([self._request.options.token_file] if self._request.options.token_file else [])
 
+    def _stamps(self) -> list[tuple[int, int] | None]:
+        """Return what tells whether the watched files have changed."""
+        return [_stamp(path) for path in self._watched()]
+
     def _on_ready(self) -> None:
         where = f"{self._request.remote} at {self._request.mountpoint}"
         log.info("mounted %s", where)
@@ -173,6 +178,8 @@ class MountProcess:
 
         self._watching = Watching(self._watched(), lambda _path: self.reload())
         self._watching.start()
+        if self._stamps() != self._read:
+            self.reload()
         if self._request.options.notify:
             from boxfs.cli.notifying import Notifying
 
@@ -270,6 +277,14 @@ class MountProcess:
         self._ending.phase("the last requests", GRACE_S, first=True)
         self._drive.unmounted()
         return {"pending": left}
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _users(running: mounts.Running) -> str:

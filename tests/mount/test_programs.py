@@ -153,8 +153,8 @@ def test_ls_lr_is_one_listing_a_folder(box: Box, tmp_path: Path) -> None:
     for a in range(3):
         box.makedirs(f"/a{a}/b")
         box.upload(f"/a{a}/b/file", b"x")
+    box.clear_log()
     with Mounted(box.url, tmp_path / "home") as drive:
-        box.clear_log()
         out = run("ls", "-lR", str(drive.path))
         assert out.count("file") == 3
         assert box.mount_calls().count("GET /2.0/folders/{id}/items") == 7

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,11 +22,12 @@ MIB = 1 << 20
 API_CALL, LISTING = "GET /2.0/files/{id}/content", "GET /2.0/folders/{id}/items"
 
 
-def test_cat_of_a_folder_asks_once_for_each_file(box: Box, mounted: Mounted) -> None:
+def test_cat_of_a_folder_asks_once_for_each_file(box: Box, mount: Callable[..., Mounted]) -> None:
     box.mkdir("/many")
     files = {f"f{n:03}": content(10_000, n) for n in range(60)}
     for name, data in files.items():
         box.upload(f"/many/{name}", data)
+    mounted = mount()
     eventually(lambda: len(os.listdir(mounted.path / "many")) == 60, "the files are listed")
     box.clear_log()
     out = subprocess.run("cat *", shell=True, cwd=mounted.path / "many", capture_output=True, check=True, timeout=120)
