@@ -19,6 +19,7 @@ class RunningDigest:
     def __init__(self, size: int, sha1: str) -> None:
         self._size = size
         self._expected = sha1
+        self._probe = memoryview(bytearray(1))
         self._lock = threading.Lock()  # held while bytes are hashed, never while anybody waits for Box
         # guarded by _lock
         self._sha1 = hashlib.sha1()
@@ -50,8 +51,9 @@ class RunningDigest:
             return self._sha1.hexdigest() == self._expected if self._at == self._size else None
 
     def _go_on_locked(self, read_ready: ReadReady) -> None:
-        buffer = bytearray(min(STEP, self._size - self._at))
-        with memoryview(buffer) as view:
+        if self._at < self._size and not read_ready(self._probe, self._at):
+            return  # what is next is not here: memory for it would be made in vain
+        with memoryview(bytearray(min(STEP, self._size - self._at))) as view:
             while self._at < self._size:
                 count = read_ready(view[: self._size - self._at], self._at)
                 if not count:

@@ -108,10 +108,10 @@ class Sequences:
     def is_alone(self, start: int, stop: int) -> bool:
         """Note a read of [start, stop) that found all it wants; False where it may go on with another: ask `of`.
 
-        What most random reads need, at little cost.
+        What most random reads need, at little cost.  Such reads begin a run only forwards.
         """
         place, places = start // NEAR, self._places
-        if not start or place in places or place - 1 in places or place + 1 in places:
+        if not start or place in places or place - 1 in places:
             return False
         for sequence in self._all:
             if (further := sequence.next) is not None and abs(start - further) <= sequence.slack:
@@ -132,7 +132,7 @@ class Sequences:
         else:
             sequence = Sequence(self._size, self._most)
             for turn, stop in enumerate(self._stops):
-                if stop >= 0 and abs(start - stop) <= NEAR:
+                if 0 <= stop <= start <= stop + NEAR:
                     sequence.begun_at(stop)
                     self._stops[turn], self._places[turn] = -1, -9
                     break

@@ -53,7 +53,10 @@ def test_reads_here_and_there_stay_alone_between_two_runs() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_reads_told_apart_cheaply_give_what_all_others_give(seed: int) -> None:
-    """Whether the second of two reads goes on with the first does not depend on the way that it is found out."""
+    """Whether the second of two reads goes on with the first does not depend on the way that it is found out.
+
+    But for one that lies before the first, which is not enough of a run for who found all that it wanted.
+    """
     places = random.Random(seed)
     first = places.randrange(FEW, SIZE // 2, FEW)
     second = first + places.choice([places.randrange(-3 * NEAR, 3 * NEAR, FEW), places.randrange(SIZE // 3)])
@@ -61,5 +64,5 @@ def test_reads_told_apart_cheaply_give_what_all_others_give(seed: int) -> None:
     cheap, plain = Sequences(SIZE), Sequences(SIZE)
     ask(cheap, first, first + FEW)
     plain.of(first).advance(first, first + FEW)
-    expected = plain.of(second).advance(second, second + FEW)
+    expected = plain.of(second).advance(second, second + FEW) if second >= first + FEW else None
     assert ask(cheap, second, second + FEW) == (None if expected is None else (expected.start, expected.stop))
