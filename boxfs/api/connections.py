@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -19,6 +20,7 @@ from boxfs.api.http import Timeouts
 PIECE_BYTES = 128 * 1024
 # A connection that idled longer is not trusted with a request that cannot be repeated: its server may be closing it.
 IDLE_S = 20.0
+UNUSED_S = 3.0  # a server may end a connection over which nothing comes sooner than others
 
 _REQUIRED = (ssl.CERT_REQUIRED, "CERT_REQUIRED", "REQUIRED")
 
@@ -39,6 +41,21 @@ class Adapter(HTTPAdapter):
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         self._local.pool = conn
 
+    def connect(self, host: str, verify: Any, connect_s: float) -> None:
+        """Put a connection to the host into the pool that its requests will take theirs from.  No proxies."""
+        prepared = requests.Request("GET", host).prepare()
+        if hasattr(self, "get_connection_with_tls_context"):  # requests 2.32
+            pool: Any = self.get_connection_with_tls_context(prepared, verify, proxies={}, cert=None)
+        else:
+            pool = self.get_connection(host, {})
+        self.cert_verify(pool, host, verify, None)
+        connection = pool._get_conn()
+        if connection.sock is None:
+            connection.timeout = connect_s
+            connection.connect()
+            connection.boxfs_unused_since = time.monotonic()
+        pool._put_conn(connection)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, blocksize=PIECE_BYTES, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pool_classes
@@ -57,6 +74,7 @@ def _pool_classes(local: threading.local, timeouts: Timeouts) -> dict[str, type[
         if not repeatable and idle_s > IDLE_S:
             connection.close()  # it opens itself again
         connection.boxfs_used = time.monotonic()
+        connection.boxfs_unused_since = None
 
     def connected(connection: Any) -> None:
         local.now[0].check()
@@ -77,6 +95,20 @@ class _Hooked:
 
     before_request: Callable[[], None]
     connected: Callable[[], None]
+    boxfs_unused_since: float | None = None
+    sock: Any
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether urllib3 takes it for the next request.
+
+        It takes a connection that has something to be read for closed; what a TLS 1.3 server sends of its own accord
+        when a connection begins (session tickets) is no end.
+        """
+        if self.boxfs_unused_since is not None and time.monotonic() < self.boxfs_unused_since + UNUSED_S:
+            return self.sock is not None
+        connected: bool = super().is_connected  # type: ignore[misc]
+        return connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         self.before_request()

@@ -16,6 +16,7 @@ from typing import TypeVar
 from urllib.parse import urljoin
 
 from boxfs.api import errors
+from boxfs.api.ahead import host_of
 from boxfs.api.http import Cost, Lost, NotSent, Priority, Request, Response
 from boxfs.api.session import Session
 from boxfs.base.errors import BadReply, NotSupported, Unreachable
@@ -173,6 +174,7 @@ class UrlDownload:
         if response.status in REDIRECTED:
             response.close()
             url = urljoin(self._session.api_url + self._path, _location(response))
+            self._session.download_host = host_of(url)
             with self._lock:
                 self._url = url
             return url
@@ -199,6 +201,7 @@ class UrlDownload:
                     secret_url=not at_api,
                     cost=Cost.CALL if at_api else Cost.FREE,
                     priority=priority,
+                    then=self._session.download_host if at_api else None,
                 )
             )
             if at_api or response.status not in REDIRECTED:

@@ -86,6 +86,7 @@ class Request:
     wait_on_202: "202 with Retry-After" means "not yet" and is waited for, here, and is not a result.
     authorize: the bearer token goes along.  Never set for a host that Box did not document as wanting it.
     secret_url: the URL itself is a credential and must not be logged.
+    then: the host that will be asked next, where the answer is what is expected ("https://dl.box.test").
     """
 
     method: str
@@ -98,6 +99,7 @@ class Request:
     wait_on_202: bool = False
     authorize: bool = True
     secret_url: bool = False
+    then: str | None = None
     cost: Cost = Cost.CALL
     priority: Priority = Priority.FOREGROUND
     read_timeout_s: float | None = None

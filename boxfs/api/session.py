@@ -29,6 +29,7 @@ from boxfs.base.errors import BadReply
 
 API_URL = "https://api.box.com"
 UPLOAD_URL = "https://upload.box.com"
+DOWNLOAD_HOST = "https://dl.boxcloud.com"  # where Box's download addresses are, mostly
 
 Params = Mapping[str, str | int | bool | None]
 
@@ -60,6 +61,7 @@ class Session:
         self.api_url = f"{api_url}/2.0"
         self.oauth_url = f"{api_url}/oauth2"
         self.upload_url = f"{(upload_url or (UPLOAD_URL if is_box else api_url)).rstrip('/')}/api/2.0"
+        self.download_host = DOWNLOAD_HOST if is_box else None  # as far as is known; the last address is right
         self.auth = auth
         self._tls_only = api_url.startswith("https://")
         if limits is None:

@@ -28,6 +28,7 @@ from requests.cookies import RequestsCookieJar
 from requests.utils import select_proxy
 from urllib3.connectionpool import HTTPConnectionPool
 
+from boxfs.api.ahead import Ahead, host_of
 from boxfs.api.cancel import Cancel, Cancelled
 from boxfs.api.connections import PIECE_BYTES, Adapter
 from boxfs.api.http import Body, Lost, NotSent, Request, Response, TimedOut, Timeouts, Untrusted
@@ -72,9 +73,10 @@ class RequestsTransport:
         self._user_agent = user_agent
         self._local = threading.local()  # .now: (Cancel, repeatable) of the request that this thread sends
         self._session = requests.Session()
+        self._ahead = Ahead(self._connect)
         self._session.trust_env = proxies_from_environment
         self._session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        adapter = Adapter(self._local, self._timeouts, connections)
+        self._adapter = adapter = Adapter(self._local, self._timeouts, connections)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         # Mutable state
@@ -91,6 +93,10 @@ class RequestsTransport:
                 raise Cancelled("the client is closed")
             self._active.add(cancel)
         body = _Sending(request.body) if request.body is not None else None
+        if request.then is not None:
+            self._ahead.expect(request.then)
+        elif request.secret_url:
+            self._ahead.asks(host_of(request.url))
         self._local.now = (cancel, request.repeatable)
         _sending.ours = 1
         try:
@@ -143,11 +149,29 @@ class RequestsTransport:
             return reply
         if _Known.may_serve(request) and not select_proxy(request.url, settings["proxies"]):
             with self._lock:
-                self._known[request.url] = _Known(self._local.pool, prepared.path_url)
+                if not self._closed:
+                    self._known[request.url] = _Known(self._local.pool, prepared.path_url)
                 if len(self._known) > MOST_KNOWN:
                     self._known.popitem(last=False)
         raw: urllib3.HTTPResponse = reply.raw
         return raw
+
+    def _connect(self, host: str) -> None:
+        """Have a connection to the host, unless an idle one is there."""
+        settings = self._settings_for(host)
+        if select_proxy(host, settings["proxies"]):
+            return
+        cancel = Cancel()
+        with self._lock:
+            if self._closed:
+                return
+            self._active.add(cancel)
+        self._local.now = (cancel, True)
+        try:
+            self._adapter.connect(host, settings["verify"], self._timeouts.connect_s)
+        finally:
+            self._local.now = self._local.pool = None
+            self._done(cancel)
 
     def _settings_for(self, url: str) -> dict[str, Any]:
         """Return proxies and authorities for the URL's host, as the environment says (which does not change)."""

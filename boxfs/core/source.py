@@ -22,20 +22,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from boxfs.base.errors import (
-    BadReply,
-    Changed,
-    Denied,
-    FsError,
-    NotFound,
-    NotReady,
-    RateLimited,
-    RemoteError,
-    Unreachable,
-)
+from boxfs.base.errors import BadReply, FsError, Unreachable
 from boxfs.base.types import ItemId, VersionId
 from boxfs.core.buffers import POOLED, Buffers
 from boxfs.core.digest import RunningDigest
+from boxfs.core.fetchfault import for_reader
 from boxfs.core.pace import TELLING, Pace
 from boxfs.core.piece import Piece
 from boxfs.core.remote import Download
@@ -275,19 +266,8 @@ class Source:
             try:
                 if not self._receive(piece, attempt, buffer, publish=not whole):
                     return
-            except NotFound:
-                error = Changed(f"version {self.version.version_id} is no longer at Box; open the file again")
-            except RateLimited as later:  # read(2) knows no "try again" on a file
-                error = Unreachable(str(later))
-            except NotReady as later:  # of this version only: it says nothing of the way to Box
-                error = BadReply(str(later))
-            except (Changed, Denied, RemoteError) as failed:
-                error = failed
-            except FsError as failed:  # read(2) would make something else of its errno
-                error = BadReply(str(failed))
-            except Exception as defect:
-                log.exception("a download failed in a way nobody foresaw")
-                error = BadReply(f"the download failed: {type(defect).__name__}")
+            except Exception as failed:  # noqa: BLE001 - whatever it is, who waits is told
+                error = for_reader(failed, self.version.version_id)
             if error is not None or not whole or hashlib.sha1(buffer).hexdigest() == self.version.sha1:
                 break
             log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
