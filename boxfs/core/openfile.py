@@ -78,7 +78,6 @@ class OpenFile:
         self.handles = 0
         self.opened_as: Ino = node.ino  # under which inode it is counted among the open ones
         self.writers = 0
-        self.retired_ns = 0  # since when nobody has it open
 
     @property
     def is_dirty(self) -> bool:

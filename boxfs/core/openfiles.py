@@ -23,6 +23,7 @@ from boxfs.core.node import Node
 from boxfs.core.openfile import Base, OpenFile, Sending
 from boxfs.core.opening import file_of, file_sent
 from boxfs.core.reading import VersionReader
+from boxfs.core.retired import Retired
 from boxfs.core.saving import Saving
 from boxfs.core.shown import link_text
 from boxfs.core.source import FileVersion
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 SECOND = 1_000_000_000
 SAVE_AFTER_NS = 5 * SECOND  # what a long-open file holds is saved so often, so that a crash costs little
 TRIES = 10
-RETIRED_BYTES = 256 << 20  # spools that are kept after their upload, so that nothing need be fetched
 
 
 class Opens(Protocol):
@@ -52,14 +52,12 @@ class OpenFiles:
         self._reading = reading
         self.spools = SpoolUse(tree, spool)
         self.saving = Saving(tree, self.spools)
-        self._young_ns = int(tree.options.young_s * SECOND)
         self._lock = threading.RLock()
         self._current: dict[Ino, OpenFile] = {}  # guarded by _lock for writing
         self._open: dict[Ino, list[OpenFile]] = {}  # those with handles; guarded by _lock for writing
-        self._retired: dict[Ino, OpenFile] = {}  # oldest first; guarded by _lock
+        self._retired = Retired(int(tree.options.young_s * SECOND))  # guarded by _lock
         # Closed, but the disk was too full to record it.  Guarded by _lock, invariant: without handles, not dropped.
         self._unsaved: list[OpenFile] = []
-        self._born: dict[ItemId, int] = {}  # items made by our own uploads, and when; oldest first
         tree.on_uploaded = self._uploaded
         tree.held_inos = lambda: self._open
 
@@ -135,7 +133,7 @@ class OpenFiles:
             for spool in sending.owned:
                 spool.close()
             if not file.handles and not file.sending:
-                if self._current.get(file.ino) is file and self._retired.get(file.ino) is not file:
+                if self._current.get(file.ino) is file and file not in self._retired:
                     self._put_away(file)
                 else:
                     file.close()
@@ -143,7 +141,7 @@ class OpenFiles:
 
     def born_ns(self, item_id: ItemId) -> int | None:
         """Return when an upload of ours made the item, if that was lately."""
-        return self._born.get(item_id)
+        return self._retired.born_ns(item_id)
 
     # Opening
 
@@ -192,10 +190,8 @@ class OpenFiles:
     def _count(self, file: OpenFile, writing: bool) -> None:
         file.handles += 1
         file.writers += writing
-        file.retired_ns = 0
         self._forget_unsaved(file)  # its release sees to it from now on
-        if self._retired.get(file.ino) is file:
-            del self._retired[file.ino]
+        self._retired.forget(file)
         if file.handles == 1:
             file.opened_as = file.ino
             self._open[file.ino] = [*self._open.get(file.ino, ()), file]
@@ -278,7 +274,6 @@ class OpenFiles:
         before = self._current.get(node.ino)
         self._current[node.ino] = file
         if before is not None and not before.handles:
-            self._retired.pop(node.ino, None)
             self._drop(before)
         return file
 
@@ -310,9 +305,7 @@ class OpenFiles:
         assert content is not None
         with self._lock:
             if node.remote is None:
-                self._born[item.id] = self._tree.clock()
-                while len(self._born) > 10_000:
-                    del self._born[next(iter(self._born))]
+                self._retired.bear(item.id, self._tree.clock())
             file = self._current.get(node.ino)
             if file is None:
                 file = self._current[node.ino] = file_sent(node, content, item, extents, self.spools)
@@ -330,18 +323,18 @@ class OpenFiles:
     def _retire(self, file: OpenFile) -> None:
         """Keep the bytes of an uploaded file for a while.  With the lock and the file's held."""
         file.close()
-        file.retired_ns = self._tree.clock()
-        self._retired.pop(file.ino, None)
-        self._retired[file.ino] = file
+        self._retired.keep(file, self._tree.clock())
 
     def adopt_retired(self, stopped: Callable[[], bool] = lambda: False) -> None:
         """Hand what was uploaded to the block cache, so that it is not fetched when its spool is gone."""
-        for file in list(self._retired.values()):
+        with self._lock:
+            files = self._retired.files()
+        for file in files:
             if stopped():
                 return
             with self._lock, file.lock:
                 item = file.uploaded
-                if self._retired.get(file.ino) is not file or file.adopted or item is None:
+                if file not in self._retired or file.adopted or item is None:
                     continue
                 file.adopted = True
                 if item.version_id is None or file.base_size or not file.size or file.spool is None:
@@ -359,21 +352,10 @@ class OpenFiles:
     def drop_retired(self, now_ns: int) -> None:
         """Let go of spools that were kept long enough, or are too many."""
         with self._lock:
-            held = sum(file.extents.total for file in self._retired.values())
-            for ino, file in list(self._retired.items()):
-                if now_ns - file.retired_ns > self._young_ns or held > RETIRED_BYTES:
-                    held -= file.extents.total
-                    self._drop_retired(ino)
-            for item_id, born in list(self._born.items()):
-                if now_ns - born <= self._young_ns:
-                    break
-                del self._born[item_id]
-
-    def _drop_retired(self, ino: Ino) -> None:
-        file = self._retired.pop(ino)
-        if self._current.get(ino) is file:
-            del self._current[ino]
-        self._drop(file)
+            for file in self._retired.take_old(now_ns):
+                if self._current.get(file.ino) is file:
+                    del self._current[file.ino]
+                self._drop(file)
 
     # Names that go
 
@@ -400,8 +382,6 @@ class OpenFiles:
         node = file.node
         with self._lock:
             if not file.handles:
-                if self._retired.get(node.ino) is file:
-                    del self._retired[node.ino]
                 if self._current.get(node.ino) is file:
                     del self._current[node.ino]
                 self._drop(file)
@@ -412,6 +392,7 @@ class OpenFiles:
         return self._reading.open(base.file_id, base.version_id, base.size, base.sha1)
 
     def _drop(self, file: OpenFile) -> None:
+        self._retired.forget(file)
         self._forget_unsaved(file)
         file.close()
         if file.spool is not None:
