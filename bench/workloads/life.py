@@ -63,7 +63,8 @@ def _one_stat(place: Place) -> float:
 WORKLOADS = (
     Workload("mount", "life", "mount and first `ls`, nothing known, 50 ms", _mount, Start.UNMOUNTED, prepare=_few,
              latency_s=0.05, listening=True, trailing_s=0.5, budget=Budget(Calls(2), Calls(5)),
-             limits=Limits("imports of Python; questions to Box before the first answer", waves=2, disk=False)),
+             limits=Limits("Python that starts; where the stream is, and a listing. A second later boxfs makes three "
+                           "calls more (not in the row), once; rclone one a minute", waves=2, disk=False)),
     Workload("remount", "life", "mount and first `ls`, all known from the last time, 50 ms", _mount, Start.UNMOUNTED,
              prepare=_few, home="known", warm=_look, latency_s=0.05, listening=True, trailing_s=0.5,
              budget=Budget(Calls(3), Calls(3)), limits=Limits("Python that starts and loads boxfs", disk=False)),

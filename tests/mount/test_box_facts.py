@@ -89,6 +89,17 @@ def test_setfattr_sets_what_makes_sense_and_refuses_the_rest(box: Box, mounted: 
     )
 
 
+@pytest.mark.parametrize("name", ["description", "tags"])
+def test_setting_a_description_is_one_call(name: str, box: Box, mount: Callable[..., Mounted]) -> None:
+    box.upload("/f", b"x")
+    file = mount().path / "f"
+    assert file.stat().st_size == 1
+    box.clear_log()
+    os.setxattr(file, f"user.box.{name}", b"for all")
+    assert box.mount_calls() == ["PUT /2.0/files/{id}"]  # and it has been answered
+    assert box.file("/f", name)[name] in ("for all", ["for all"])
+
+
 def test_what_the_role_at_box_does_not_allow_is_eacces_at_open(box: Box, mount: Callable[..., Mounted]) -> None:
     box.makedirs("/shared")
     box.upload("/shared/f", b"theirs")
@@ -137,10 +148,11 @@ def test_a_lock_by_boxlock_is_seen_by_others_and_given_up(box: Box, mount: Calla
     assert box.read("/f") == b"y"
 
 
+@pytest.mark.parametrize("attributes", ["store", "auto"])
 def test_special_files_live_under_attributes_store_and_links_are_refused(
-    box: Box, mount: Callable[..., Mounted], tmp_path: Path
+    attributes: str, mount: Callable[..., Mounted]
 ) -> None:
-    drive = mount("store", options=["attributes=store"])
+    drive = mount("first", options=[f"attributes={attributes}"])
     os.mkfifo(drive.path / "fifo", 0o640)
     os.mknod(drive.path / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3)) if os.geteuid() == 0 else None
     short = os.open(drive.path, os.O_PATH)
@@ -150,7 +162,7 @@ def test_special_files_live_under_attributes_store_and_links_are_refused(
     (drive.path / "f").write_text("x")
     refused(errno.EPERM, os.link, drive.path / "f", drive.path / "g")
     drive.sync()
-    other = mount("elsewhere", options=["attributes=store"])
+    other = mount("elsewhere", options=[f"attributes={attributes}"])
     found = {name: os.stat(other.path / name) for name in os.listdir(other.path)}
     assert stat.S_ISFIFO(found["fifo"].st_mode)
     assert stat.S_IMODE(found["fifo"].st_mode) == 0o640
@@ -158,9 +170,11 @@ def test_special_files_live_under_attributes_store_and_links_are_refused(
     if "null" in found:
         assert stat.S_ISCHR(found["null"].st_mode)
         assert found["null"].st_rdev == os.makedev(1, 3)
-    local = mount("local", options=["attributes=local"])
-    refused(errno.EPERM, os.mkfifo, local.path / "no")
-    refused(errno.EPERM, os.symlink, "f", local.path / "no")
+    without = mount("without", options=["attributes=local" if attributes == "store" else "attributes=off"])
+    refused(errno.EPERM, os.mkfifo, without.path / "no")
+    refused(errno.EPERM, os.symlink, "f", without.path / "no")
+    if os.geteuid() == 0:
+        refused(errno.EPERM, os.mknod, without.path / "no", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
 
 
 def test_df_shows_the_accounts_space(box: Box, mounted: Mounted) -> None:

@@ -147,6 +147,14 @@ def test_a_change_made_at_box_shows_and_lists_nothing_again(change: str, drive: 
     eventually(lambda: listed(drive) == at_box(box), f"{change} shows in the listings that the kernel keeps")
 
 
+def test_a_web_link_shows_as_a_file_with_its_address(drive: Mounted, box: Box) -> None:
+    web_link(box)
+    link = drive.path / "a/b/link.url"
+    eventually(link.exists, "the web link shows")
+    assert b"https://example.com" in link.read_bytes()
+    assert link.stat().st_size == len(link.read_bytes())
+
+
 def test_a_folder_shared_with_us_appears_and_vanishes(drive: Mounted, box: Box) -> None:
     other = box.as_user(OTHER_TOKEN)
     try:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ def paths(mount: Mounted) -> set[str]:
     for top, folders, files in os.walk(mount.path):
         found |= {f"/{os.path.relpath(os.path.join(top, name), mount.path)}" for name in folders + files}
     return found
+
+
+def shown(mount: Mounted, names: Iterable[str]) -> dict[str, int]:
+    return {name: os.stat(f"{mount.path}{name}").st_size for name in names}
 
 
 def listens(box: Box) -> bool:
@@ -113,7 +117,13 @@ def test_a_tree_a_hundred_and_twenty_folders_deep(box: Box, mount: Callable[...,
     assert LISTING not in calls(box)
     drive.restart()
     assert paths(drive) == set(box.tree())
-    act(box, "delete", "/other")
+    os.rename(drive.path / "other", drive.path / "ours")
+    assert (drive.path / "ours" / moved.relative_to(drive.path / "other") / "ours").read_bytes() == b"ours"
+    box.clear_log()
+    drive.sync()
+    assert [call for call in calls(box) if not call.endswith("/events")] == ["PUT /2.0/folders/{id}"]
+    assert paths(drive) == set(box.tree())
+    act(box, "delete", "/ours")
     eventually(lambda: paths(drive) == set(), "all of it is gone")
 
 
@@ -183,6 +193,8 @@ def test_every_kind_of_change_elsewhere_costs_two_calls_however_large_the_folder
         before(box)
         seen = box.tree()
         eventually(lambda seen=seen: paths(mounted) == set(seen), f"all shows before: {name}")  # type: ignore[misc]
+        sizes = {path: entry.size for path, entry in seen.items() if entry.kind == "file"}
+        eventually(lambda sizes=sizes: shown(mounted, sizes) == sizes, f"as it is: {name}")  # type: ignore[misc]
         box.clear_log()
         change(box)
         eventually(lambda shows=shows: shows(place), f"{name} shows")  # type: ignore[misc]
@@ -190,18 +202,24 @@ def test_every_kind_of_change_elsewhere_costs_two_calls_however_large_the_folder
         assert len(spent) <= 2, (name, spent)
 
 
-def test_a_collaboration_that_is_added_costs_two_calls(box: Box, mounted: Mounted) -> None:
+@pytest.mark.parametrize(("others", "most"), [(0, 2), (1_500, 3)])
+def test_a_collaboration_that_is_added_costs_two_calls(
+    others: int, most: int, box: Box, mount: Callable[..., Mounted]
+) -> None:
+    box.bulk(items=[(f"/f{number:04}", 1) for number in range(others)])
     other = box.as_user(OTHER_TOKEN)
     try:
         other.makedirs("/Joint/sub")
-        assert os.listdir(mounted.path) == []
+        mounted = mount()
+        assert len(os.listdir(mounted.path)) == others
         eventually(lambda: listens(box), "the mount listens")
         item = {"type": "folder", "id": other.find("/Joint")["id"]}
         body = {"item": item, "accessible_by": {"type": "user", "id": box.me()["id"]}, "role": "editor"}
         box.clear_log()
         other.call("POST", "/2.0/collaborations", json=body)
-        eventually(lambda: os.listdir(mounted.path) == ["Joint"], "the shared folder shows")
-        assert len(calls(box)) <= 2, calls(box)
+        eventually(lambda: "Joint" in os.listdir(mounted.path), "the shared folder shows")
+        assert len(os.listdir(mounted.path)) == others + 1
+        assert len(calls(box)) <= most, calls(box)  # a page of events, and the root anew: a page a thousand
     finally:
         other.close()
 

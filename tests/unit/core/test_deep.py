@@ -56,6 +56,22 @@ def test_what_went_to_the_trash_is_gone(here: Machine, remote: MemoryRemote, top
     assert here.tree.pending_count() == 0
 
 
+def test_what_comes_out_of_the_trash_is_there(here: Machine, remote: MemoryRemote, top: Held) -> None:
+    with remote.someone() as box:
+        box.delete(top, recursive=True)
+    here.hear()
+    with remote.someone() as box:
+        box.restore(top)
+    here.hear()
+    (node,) = here.tree.children(ROOT_INO)
+    while node.kind is Kind.FOLDER:  # the event tells of the top; what is in it is listed as somebody goes there
+        here.sync.incoming.list_folder(node.ino)
+        (node,) = here.tree.children(node.ino)
+    assert node.name == "f"
+    assert len(below(here)) == DEPTH + 1
+    assert here.tree.pending_count() == 0
+
+
 def test_what_went_while_something_in_it_was_edited_is_made_again(
     here: Machine, remote: MemoryRemote, top: Held
 ) -> None:
