@@ -15,8 +15,6 @@ from boxfs.api.wire import Json
 from boxfs.base.errors import BadReply, FsError, InvalidArgument, NotReady
 from boxfs.base.types import Etag, Part, UploadSession
 
-# Smaller files are refused by Box (20,000,000 by the SDKs; the exact bound is not documented).
-LEAST_BYTES = 20_000_000
 # How long Box may take to put the parts together (202 on commit; 3, 10, 30 s were seen).
 COMMIT_PATIENCE_S = 900.0
 

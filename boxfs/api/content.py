@@ -18,7 +18,6 @@ from boxfs.base.errors import BadReply
 # What a caller may give: bytes, the path of a file, or a binary stream (also one that cannot seek).
 Source = bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO
 PIECE_BYTES = 1 << 20
-SPOOL_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)

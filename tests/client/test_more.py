@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import threading
 import time
@@ -137,6 +138,9 @@ def test_closing_the_client_ends_the_following(box: Box) -> None:
 def test_the_generic_request(client: BoxClient) -> None:
     made = client.request("POST", "/folders", json={"name": "Reports", "parent": {"id": "0"}})
     assert client.request("GET", f"/folders/{made['id']}", params={"fields": "name"})["name"] == "Reports"
+    raw = client.request_raw("GET", f"/folders/{made['id']}")
+    assert (raw.status, json.loads(raw.read())["id"]) == (200, made["id"])
+    raw.close()
     assert client.request("DELETE", f"/folders/{made['id']}", params={"recursive": True}) is None
     with pytest.raises(NotFound):
         client.request("GET", "/no_such_thing/1")

@@ -63,6 +63,7 @@ def test_groups_and_memberships(service: BoxClient) -> None:
     membership = service.groups.add_member(group.id, user.id)
     assert [each.user and each.user.id for each in service.groups.memberships(group.id)] == [user.id]
     assert [each.id for each in service.users.memberships(user.id)] == [membership.id]
+    assert service.groups.get_membership(membership.id).role == "member"
     assert service.groups.update_membership(membership.id, role="admin").role == "admin"
     service.groups.remove_member(membership.id)
     service.groups.delete(group.id)
