@@ -32,6 +32,7 @@ QUICK = 4  # threads for calls without a body
 BACKLOG = 48  # calls handed out and not begun, at most; with very much pending, more
 # Of the settle window: the least time before a plan, and between two, else a program that writes is held up by them.
 REST = 0.1
+DUE_REST_S = 0.2  # the most of it where something is due before: what failed once does not wait for a long window
 CHEAP_S = 0.02  # a plan that takes longer is not made again for a while, five times as long, at most so long
 LONGEST_REST_S = 2.0
 LONGEST_SLEEP_S = 60.0
@@ -227,12 +228,12 @@ class Pushing:
                 log.exception("planning failed")
                 sleep_s = 5.0
             rested = time.monotonic()
-            took_s = rested - began
+            took_s, due = rested - began, rested + sleep_s
             with self._wake:
                 if not self._woken and not self._stopping and self._wake.wait(sleep_s):
                     # Woken by who has just begun, and now wants the processor for what is next.
                     rested, plans = time.monotonic(), True
-                rest_s = REST * self._settle_s() if plans else 0.0
+                rest_s = min(REST * self._settle_s(), max(due - rested, DUE_REST_S)) if plans else 0.0
                 if took_s > CHEAP_S:
                     rest_s = max(rest_s, min(5 * took_s, LONGEST_REST_S))
                 self._rest(rested + rest_s, ended)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from boxfs.base.errors import Denied, QuotaExceeded, Unreachable
+from boxfs.base.errors import Denied, QuotaExceeded, RemoteError, Unreachable
 from boxfs.core import sync
 from boxfs.core.planner import Plan
 from boxfs.core.status import PendingItem, Progress, State
@@ -86,6 +86,14 @@ def test_barrier_tells_what_failed_and_does_not_wait_for_it(running: Machine, re
     remote.faults.clear()
     assert running.sync.retry() == 1
     until(lambda: remote.box.tree() == {"a": b"1"})
+
+
+def test_barrier_sends_again_what_failed_however_long_the_settle_window(running: Machine, remote: MemoryRemote) -> None:
+    running.sync.pushing._settle_s = lambda: 600.0
+    remote.fail("upload_file", RemoteError("500"))
+    running.write("a", b"1")
+    assert running.sync.barrier(None, timeout_s=30, patient=True).done
+    assert remote.counts()["upload_file"] == 2
 
 
 def test_barrier_offline_ends_and_says_so(running: Machine, remote: MemoryRemote) -> None:
