@@ -20,13 +20,12 @@ from boxfs.api.http import Lost, NotSent, Request, Response, TimedOut, Transport
 from boxfs.api.rate import Limiter
 from boxfs.base.errors import FsError, InDoubt, RemoteError
 
-SILENCES = 2  # the first may be that of a connection which died meanwhile
-
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """attempts: repetitions at most.  first_s, factor, cap_s: of the waits between them.
 
+    silences: time-outs at most; the first may be that of a connection which died meanwhile.
     patience_s: how long the waits that Box names (Retry-After) may be together before the caller hears of it instead.
     """
 
@@ -34,6 +33,7 @@ class Backoff:
     first_s: float = 0.25
     factor: float = 2.0
     cap_s: float = 30.0
+    silences: int = 2
     patience_s: float = 300.0
 
 
@@ -88,7 +88,7 @@ class Retrying:
                 self._limiter.pause(request.cost, named_s)
             delay_s = named_s if named_s is not None else next(waits, None)
             silences += isinstance(problem, TimedOut)
-            if delay_s is None or patience_s < 0 or silences >= SILENCES:
+            if delay_s is None or patience_s < 0 or silences >= self._backoff.silences:
                 raise problem
             self._pause(request, delay_s)
 

@@ -30,7 +30,7 @@ def hasty(stage: Stage, fault: str) -> Iterator[None]:
     if "stall" not in fault:
         yield
         return
-    many = Backoff(attempts=100, first_s=0.01, cap_s=0.05)
+    many = Backoff(attempts=100, first_s=0.01, cap_s=0.05, silences=100)
     drive = BoxDrive(
         StaticToken(TOKEN), api_url=stage.box.url, backoff=many, timeouts=Timeouts(connect_s=30, read_s=0.5)
     )
