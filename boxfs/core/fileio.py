@@ -74,7 +74,10 @@ class FileIo(Namespace):
         target = self.tree.child(new_parent, new_name) if flags == 0 else None
         if target is None or target.kind is not Kind.FILE or target.kind_bits:
             return super().rename(old_parent, old_name, new_parent, new_name, flags)
-        file = self.files.open(target.ino, writing=False)
+        try:
+            file = self.files.open(target.ino, writing=False)
+        except FsError:  # nobody can open it
+            return super().rename(old_parent, old_name, new_parent, new_name, flags)
         try:
             super().rename(old_parent, old_name, new_parent, new_name, flags)
         finally:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,20 @@ def test_who_looked_a_name_up_just_before_it_was_replaced_can_still_open_it(driv
     with pytest.raises(NotFound):
         drive.fs.open(ino, os.O_RDONLY, ME)
     assert drive.read("f") == b"new"
+
+
+def test_a_file_of_which_box_did_not_say_its_version_can_be_replaced(drive: Drive) -> None:
+    on_box(drive.remote, "target", b"old")
+    drive.ls()
+    target = drive.node("target")
+    assert target.remote is not None
+    with drive.tree.change() as change:
+        change.put(replace(target, remote=replace(target.remote, version_id=None)))
+    drive.write("source", b"new")
+    drive.rename("source", "target")
+    assert drive.read("target") == b"new"
+    drive.push()
+    assert drive.remote.box.tree() == {"target": b"new"}
 
 
 def test_holes_data_and_allocation(drive: Drive) -> None:
