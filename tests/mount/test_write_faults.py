@@ -113,6 +113,31 @@ def test_what_box_goes_on_refusing_is_shown_and_sent_when_it_may(why: str, box: 
         eventually(lambda: "/thesis.txt" in box.files(), "it is sent")
 
 
+@pytest.mark.parametrize("option", ["sync", "fsync=box"])
+def test_a_save_that_waits_for_box_gets_its_error(option: str, box: Box, tmp_path: Path) -> None:
+    with Mounted(box.url, tmp_path / "home", options=[option]) as drive:
+
+        def save(name: str) -> None:
+            fd = os.open(drive.path / name, os.O_CREAT | os.O_WRONLY)
+            try:
+                os.write(fd, b"x" * 1000)
+                if option == "fsync=box":
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+
+        save("fine")
+        assert "/fine" in box.files()
+        box.fault(method="POST", path=r"/files/content$", do="status", status=403, times=None)
+        with pytest.raises(OSError) as caught:
+            save("refused")
+        assert caught.value.errno in (errno.EACCES, errno.EPERM)
+        assert (drive.path / "refused").read_bytes() == b"x" * 1000
+        box.call("DELETE", "/_emulator/faults")
+        assert drive.run("retry", str(drive.path)).returncode == 0
+        eventually(lambda: "/refused" in box.files(), "it is sent once it may be")
+
+
 def test_a_hundred_files_under_boxs_limits_meet_no_429(box: Box, tmp_path: Path) -> None:
     contents = make_tree(tmp_path / "source", 5, 100)
     with box.knobs(calls_per_minute=1000, uploads_per_minute=240):

@@ -36,6 +36,20 @@ def test_every_proof_that_a_document_names_exists(document: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_case_of_a_proof_that_a_document_names_exists(document: Path) -> None:
+    named = re.findall(r"`(?:tests/)?([\w/]+\.py)::\w+\[([^`\]]+)\]`", document.read_text())
+    missing = [f"{file}[{case}]" for file, case in named if not _names(ROOT / "tests" / file, case)]
+    assert missing == []
+
+
+def _names(path: Path, case: str) -> bool:
+    """Whether the test, or the tables that it imports, has a case of that name."""
+    imported = re.findall(r"^from tests\.([\w.]+) import", path.read_text(), re.MULTILINE)
+    files = [path, *(ROOT / "tests" / f"{name.replace('.', '/')}.py" for name in imported)]
+    return any(re.search(rf"[\"' ]{re.escape(case)}[\"'(]", file.read_text()) for file in files if file.is_file())
+
+
 def test_every_row_of_the_semantics_has_a_proof() -> None:
     rows = [
         line
