@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -24,10 +25,11 @@ PROGRAMS = [
 ]
 
 
-def test_programs_that_go_by_link_counts_miss_no_folder(mounted: Mounted, box: Box) -> None:
+def test_programs_that_go_by_link_counts_miss_no_folder(mount: Callable[..., Mounted], box: Box) -> None:
     box.makedirs("/a/b/c")
     for folder in ("/a", "/a/b", "/a/b/c"):
         box.upload(f"{folder}/file", b"x")
+    mounted = mount()
     (mounted.path / "here/there").mkdir(parents=True)
     (mounted.path / "here/there/file").write_text("x")
     for program in PROGRAMS:
