@@ -16,6 +16,8 @@ from tests.support.box import Box
 
 EVERY_S = 1.1
 """From one change to the next: a little more than boxfs leaves between two looks at the stream."""
+START_S = 2.5
+"""A mount asks some things when it is a second old, and listens from then on."""
 MOST_S = 100.0  # rclone asks once a minute
 STEP_S = 0.01
 
@@ -141,6 +143,7 @@ def _edit_file(box: Box, _fast: bool) -> None:
 
 def _known(place: Place) -> None:
     place.sh("ls -lR . .. && find . -type f -exec cat {} +")
+    time.sleep(START_S)
 
 
 def _edit_is_seen(place: Place) -> float:
