@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from boxfs.base.config import GROUPS, Options, Settings, table
-from boxfs.cli import background, completing, places, settings
+from boxfs.cli import background, completing, mounts, places, settings
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.remote import RemoteName, parse_remote
 
@@ -39,9 +39,7 @@ class Request:
 
 def request_of(first: str, second: str | None, words: tuple[str, ...], flags: dict[str, Any]) -> Request:
     """Return what is to be mounted where.  With one argument it is a mount point of the configuration file."""
-    mountpoint = places.settled(first if second is None else second)
-    if os.path.islink(mountpoint):
-        mountpoint = Path(os.path.realpath(mountpoint))
+    mountpoint = mounts.place_of(first if second is None else second)
     remote_text: str | None = first
     if second is None:
         remote_text = settings.remote_of_mountpoint(mountpoint)

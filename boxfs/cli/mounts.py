@@ -6,14 +6,17 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from boxfs.cli import places
+from boxfs.fuse import mountpoint
 
 _HELPER_TIMEOUT_S = 30.0
+_LAST_THREAD_S = 5.0  # how long one takes to end that the kernel has let go
 
 
 def unmount(mountpoint: Path) -> str | None:
@@ -53,6 +56,20 @@ class Running:
             return True
         try:
             return "boxfs" in Path(f"/proc/{self.pid}/cmdline").read_text(errors="replace")
+        except OSError:
+            return False
+
+    def was_killed(self) -> bool:
+        """Whether its process is gone for all but the kernel."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except (OSError, IndexError):
+            return False
+
+    def has_threads(self) -> bool:
+        """Of one that was killed: whether some have not ended."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/task")) > 1
         except OSError:
             return False
 
@@ -96,6 +113,31 @@ def mount_of(path: str | os.PathLike[str]) -> Running | None:
         if inside and one.alive() and (best is None or len(one.mountpoint) > len(best.mountpoint)):
             best = one
     return best
+
+
+def place_of(path: str) -> Path:
+    """Return the mount point that somebody means: without links, and asking nothing of what is mounted there."""
+    place = places.settled(path)
+    if mountpoint.mounted_at(str(place)) is None and os.path.islink(place):
+        return Path(os.path.realpath(place))
+    return place
+
+
+def cut_killed(place: Path) -> None:
+    """Let the boxfs of that place end where it was killed and cannot: the kernel holds one of its threads.
+
+    A notice to the kernel waits for who is in that folder, or for a page that is being read; these wait for boxfs,
+    which is no more.  Without its connection everybody is let go.  Does nothing where we may not (another user's mount,
+    no fusectl).
+    """
+    killed = next((one for one in running_mounts() if one.mountpoint == str(place) and one.was_killed()), None)
+    mounted = mountpoint.mounted_at(str(place))
+    if killed is None or mounted is None or not mounted.kind.startswith("fuse"):
+        return
+    if mountpoint.abort(mounted.device):
+        deadline = time.monotonic() + _LAST_THREAD_S
+        while killed.has_threads() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def forget_dead(mountpoint: Path) -> Running | None:

@@ -46,6 +46,7 @@ def check_mountpoint(place: Path, *, nonempty: bool) -> None:
         raise CliError(
             f"{running.remote} is mounted at {place} already (process {running.pid}); `boxfs umount` ends it", Exit.BUSY
         )
+    mounts.cut_killed(place)
     try:
         mountpoint.prepare(str(place), subtype="boxfs", nonempty=nonempty)
     except FuseMissing as error:

@@ -12,7 +12,7 @@ import click
 
 from boxfs.base.option import OptionError
 from boxfs.base.units import parse_seconds
-from boxfs.cli import completing, control, mounts, places
+from boxfs.cli import completing, control, mounts
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.progress import StatusLine, uploads_left
 from boxfs.fuse import mountpoint as mountpoint_table
@@ -31,9 +31,7 @@ _EXIT_TIMEOUT_S = 60.0
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def command(mountpoint: str, timeout: str | None, no_wait: bool, lazy: bool, quiet: bool) -> int:
     """Send what is pending, then unmount MOUNTPOINT."""
-    place = places.settled(mountpoint)
-    if mountpoint_table.mounted_at(str(place)) is None and os.path.islink(place):
-        place = Path(os.path.realpath(place))
+    place = mounts.place_of(mountpoint)
     try:
         timeout_s = 0.0 if no_wait else parse_seconds(timeout) if timeout is not None else None
     except ValueError as error:
@@ -88,6 +86,7 @@ def _without_process(place: Path, *, lazy: bool) -> int:
         raise CliError(f"nothing is mounted at {place}", Exit.NO_INPUT)
     if not found.kind.startswith("fuse"):
         raise CliError(f"{place} is no mount of boxfs but {found.kind} of {found.source}", Exit.NO_INPUT)
+    mounts.cut_killed(place)
     if lazy or _is_dead(place):
         mountpoint_table.detach(str(place))
         dead = mounts.forget_dead(place)

@@ -5,6 +5,7 @@ The time-out of the network is an hour here: what is not let go would wait for l
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ class Silence:
             self.other.makedirs(f"/d{number}/sub")
         self.mount = Mounted(server.url, home, options=["timeout=3600", "drain_timeout=1", "settle=0"])
         os.listdir(self.mount.path)
+        self.folder = self.other.folder_id("/d0")
         for path in ("/content", r"/folders/\d+/items"):
             self.other.fault(do="stall", seconds=None, at="before", path=path, method="GET", times=None)
         self.programs: list[subprocess.Popen[str]] = []
@@ -155,3 +157,36 @@ def test_with_forty_readers_waiting_others_are_answered(silence: Silence) -> Non
     for program in silence.programs[:MANY]:
         program.kill()
     assert {program.wait(60) for program in silence.programs[:MANY]} == {-signal.SIGKILL}
+
+
+@pytest.mark.parametrize("cure", ["mount", "umount"])
+def test_a_killed_boxfs_that_the_kernel_holds_does_not_stand_in_the_way(silence: Silence, cure: str) -> None:
+    """A notice of ours waits in the kernel for who is in that folder, and he for us: kill -9 leaves that thread."""
+    mount, pid = silence.mount, silence.mount.pid
+    program = silence.run("ls", "d0")
+    silence.waits(program)
+    silence.other.call("POST", "/2.0/folders", json={"name": "new", "parent": {"id": silence.folder}})
+    silence.other.call("PUT", f"/2.0/folders/{silence.folder}", json={"name": "moved"})
+    eventually(lambda: "fuse_reverse" in _waits_in_the_kernel(pid), "a notice waits")
+    mount.signal(signal.SIGKILL)
+    eventually(lambda: _task(pid)[0] == "Z", "all other threads have ended")
+    assert "fuse_reverse" in _waits_in_the_kernel(pid)
+    silence.other.reset()
+    if cure == "umount":
+        done = mount.run("umount", str(mount.path))
+        assert (done.returncode, "its process was dead" in done.stderr) == (0, True)
+    else:
+        done = mount.run(*mount.arguments()[:1], *mount.arguments()[2:])
+        assert done.returncode == 0, done.stderr
+        assert "f0" in os.listdir(mount.path)
+        assert mount.run("umount", str(mount.path)).returncode == 0
+    assert program.wait(60) != 0
+    mount.ended()
+
+
+def _waits_in_the_kernel(pid: int) -> str:
+    channels = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            channels.append((task / "wchan").read_text())
+    return " ".join(channels)
