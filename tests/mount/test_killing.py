@@ -40,8 +40,11 @@ class Silence:
         self.programs: list[subprocess.Popen[str]] = []
 
     def run(self, *words: str) -> subprocess.Popen[str]:
+        out = subprocess.PIPE
+        # What runs in the background (these tests may) has some signals ignored, and passes that on.
+        words = ("env", "--default-signal", *words)
         self.programs.append(
-            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.mount.path)
+            subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, text=True, cwd=self.mount.path)
         )
         return self.programs[-1]
 

@@ -19,6 +19,8 @@ LOOKUP, MKDIR, OPEN, READ, FLUSH, RELEASE, INTERRUPT = 1, 9, 14, 15, 25, 18, 36
 PREPARE = """if True:
     import signal, sys, time
     handled, blocked, ignored = sys.argv[1:]
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):  # who runs in the background inherits otherwise
+        signal.signal(number, signal.SIG_DFL)
     for name in filter(None, handled.split(",")):
         signal.signal(signal.Signals[name], lambda *_: None)
     for name in filter(None, ignored.split(",")):
