@@ -79,7 +79,7 @@ WORKLOADS = (
              limits=Limits("Python that starts and loads boxfs", disk=False)),
     # What a mount asks when it is a second old may fall into the small one, on a machine that has much else to do.
     Workload("unmount", "life", "unmount", _unmount, prepare=_few, warm=_look, listening=True,
-             budget=Budget(Calls(0), Calls(2)), limits=Limits("threads that end", disk=False)),
+             budget=Budget(Calls(0), Calls(2)), limits=Limits("two programs", disk=False)),
     Workload("idle-hour", "life", "an hour of nothing, 360 times as fast", _idle, Start.WARM,
              prepare=_few, warm=_begun, rounds=1, rclone=("--poll-interval", f"{60 / SPEED:.3f}s"),
              knobs={"poll_reconnect_s": 600 / SPEED}, listening=True, check=_listened,
