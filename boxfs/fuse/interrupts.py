@@ -101,7 +101,7 @@ class Interrupts:
         self._is_over = threading.Event()
         # guarded by _lock
         self._waiting: set[int] = set()
-        self._watch: threading.Thread | None = None
+        self._is_watched = False
 
     def heard(self, unique: int) -> None:
         """The kernel says that a signal came to who waits for that request."""
@@ -112,9 +112,14 @@ class Interrupts:
             log.debug("thread %d had a signal and goes on waiting (opcode %d)", request.pid, request.opcode)
         with self._lock:  # also where its worker has just taken it and not yet said so
             self._waiting.add(unique)
-            if self._watch is None and not self._is_over.is_set():
-                self._watch = threading.Thread(target=self._look_again, name="boxfs-fuse-interrupts", daemon=True)
-                self._watch.start()
+            if self._is_watched or self._is_over.is_set():
+                return
+            try:
+                threading.Thread(target=self._look_again, name="boxfs-fuse-interrupts", daemon=True).start()
+            except RuntimeError as error:  # no more threads can be; the next signal tries again
+                log.debug("programs that had a signal are not looked at again: %s", error)
+            else:
+                self._is_watched = True
 
     def end(self) -> None:
         self._is_over.set()
@@ -139,7 +144,7 @@ class Interrupts:
         while not self._is_over.wait(LOOK_S):
             with self._lock:
                 if not self._waiting:
-                    self._watch = None
+                    self._is_watched = False
                     return
                 waiting = list(self._waiting)
             done = {unique for unique in waiting if self._let_go(unique)}

@@ -7,13 +7,14 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from boxfs.fuse.interrupts import MESSAGE_BYTES, Request, interrupted, is_to_be_let_go, parse
+from boxfs.fuse.interrupts import MESSAGE_BYTES, Interrupts, Request, interrupted, is_to_be_let_go, parse
 
 LOOKUP, MKDIR, OPEN, READ, FLUSH, RELEASE, INTERRUPT = 1, 9, 14, 15, 25, 18, 36
 PREPARE = """if True:
@@ -96,6 +97,30 @@ def test_of_whom_nothing_can_be_known_waits_on() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait(60)
     assert not is_to_be_let_go(Request(7, LOOKUP, gone.pid, True))
+
+
+def test_where_no_thread_can_be_the_program_waits_on_and_the_next_signal_is_heard(
+    made: list[Stopped], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = Stopped()
+    made.append(stopped)
+    looked = threading.Semaphore(0)
+
+    def find(unique: int) -> Request:
+        looked.release()
+        return Request(unique, LOOKUP, stopped.process.pid, True)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    heard = Interrupts(-1, find)
+    with monkeypatch.context() as no_threads:
+        no_threads.setattr(threading.Thread, "start", refuse)
+        heard.heard(7)  # a worker calls it: what it raises ends the mount
+    heard.heard(8)
+    for _ in range(8):
+        assert looked.acquire(timeout=60)
+    heard.end()
 
 
 def _message(opcode: int, body: bytes, unique: int = 11, pid: int = 1234) -> bytes:
