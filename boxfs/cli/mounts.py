@@ -59,18 +59,12 @@ class Running:
         except OSError:
             return False
 
-    def was_killed(self) -> bool:
-        """Whether its process is gone for all but the kernel."""
+    def is_held(self) -> bool:
+        """Whether its process was killed and cannot end: the kernel holds a thread of it."""
         try:
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            return state == "Z" and len(os.listdir(f"/proc/{self.pid}/task")) > 1
         except (OSError, IndexError):
-            return False
-
-    def has_threads(self) -> bool:
-        """Of one that was killed: whether some have not ended."""
-        try:
-            return len(os.listdir(f"/proc/{self.pid}/task")) > 1
-        except OSError:
             return False
 
 
@@ -130,13 +124,13 @@ def cut_killed(place: Path) -> None:
     which is no more.  Without its connection everybody is let go.  Does nothing where we may not (another user's mount,
     no fusectl).
     """
-    killed = next((one for one in running_mounts() if one.mountpoint == str(place) and one.was_killed()), None)
+    killed = next((one for one in running_mounts() if one.mountpoint == str(place) and one.is_held()), None)
     mounted = mountpoint.mounted_at(str(place))
-    if killed is None or mounted is None or not mounted.kind.startswith("fuse"):
+    if killed is None or mounted is None or mounted.kind != "fuse.boxfs":  # else somebody else's, mounted there since
         return
     if mountpoint.abort(mounted.device):
         deadline = time.monotonic() + _LAST_THREAD_S
-        while killed.has_threads() and time.monotonic() < deadline:
+        while killed.is_held() and time.monotonic() < deadline:
             time.sleep(0.01)
 
 

@@ -27,6 +27,30 @@ def test_a_mount_finds_itself_by_any_path_inside(tmp_path: Path, monkeypatch: py
     assert mounts.running_mounts() == []
 
 
+def test_only_a_boxfs_that_the_kernel_holds_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    place = tmp_path / "mnt"
+    mounts.register(mounts.Running(str(place), "box:/", os.getpid(), "/c", str(mounts.socket_path(place)), 1.0))
+    cut: list[str] = []
+
+    def abort(device: str) -> bool:
+        cut.append(device)
+        return False
+
+    monkeypatch.setattr(mountpoint, "abort", abort)
+    held, kind = True, "fuse.sshfs"
+    monkeypatch.setattr(mountpoint, "mounted_at", lambda path: mountpoint.Mounted(path, kind, "x", "0:7"))
+    assert not mounts.running_mounts()[0].is_held()  # it lives
+    monkeypatch.setattr(mounts.Running, "is_held", lambda _self: held)
+    mounts.cut_killed(place)
+    held, kind = False, "fuse.boxfs"
+    mounts.cut_killed(place)
+    assert cut == []
+    held = True
+    mounts.cut_killed(place)
+    assert cut == ["0:7"]
+
+
 def test_a_deep_runtime_folder_does_not_break_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("d" * 120)))
     path = mounts.socket_path(Path("/mnt"))
