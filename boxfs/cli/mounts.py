@@ -109,6 +109,11 @@ def mount_of(path: str | os.PathLike[str]) -> Running | None:
     return best
 
 
+def running_at(place: Path) -> Running | None:
+    """Return the mount at that place (from `place_of`) whose process lives."""
+    return next((one for one in running_mounts() if one.mountpoint == str(place) and one.alive()), None)
+
+
 def place_of(path: str) -> Path:
     """Return the mount point that somebody means: without links, and asking nothing of what is mounted there."""
     place = places.settled(path)

@@ -41,7 +41,7 @@ def check_others_allowed(options: Options) -> None:
 
 def check_mountpoint(place: Path, *, nonempty: bool) -> None:
     """Raises CliError where nothing can be mounted there; clears away the mount of a boxfs that died."""
-    running = next((one for one in mounts.running_mounts() if one.mountpoint == str(place) and one.alive()), None)
+    running = mounts.running_at(place)
     if running is not None and mountpoint.mounted_at(str(place)) is not None:
         raise CliError(
             f"{running.remote} is mounted at {place} already (process {running.pid}); `boxfs umount` ends it", Exit.BUSY

@@ -36,7 +36,7 @@ def command(mountpoint: str, timeout: str | None, no_wait: bool, lazy: bool, qui
         timeout_s = 0.0 if no_wait else parse_seconds(timeout) if timeout is not None else None
     except ValueError as error:
         raise OptionError(f"--timeout: {error}") from None
-    running = next((one for one in mounts.running_mounts() if one.mountpoint == str(place) and one.alive()), None)
+    running = mounts.running_at(place)
     if running is None:
         return _without_process(place, lazy=lazy)
     return stop(running, timeout_s, lazy=lazy, quiet=quiet)
