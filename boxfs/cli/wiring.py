@@ -163,13 +163,13 @@ class MountedDrive:
     def _foresee(self, opened: contextlib.ExitStack) -> None:
         """What comes before anybody asks: neighbours, walks, pins."""
         incoming = self.sync.incoming
-        self.pinning = Pinning(self.tree, self.reading, incoming.list_folder)
+        self.pinning = Pinning(self.tree, self.reading, incoming.listed)
         opened.callback(self.pinning.close)
         self.files.listeners.append(self.pinning)
         self.files.foresight = Foresight(
             self.tree,
             self.reading,
-            lambda ino: incoming.list_folder(ino, background=True),
+            lambda ino: incoming.listed(ino, background=True),
             lambda: self._request.options.cached_only,
         )
         opened.callback(self.files.foresight.close)
@@ -217,7 +217,7 @@ class MountedDrive:
 
         def bring() -> None:
             try:
-                self.sync.incoming.list_folder(ROOT_INO, background=True)
+                self.sync.incoming.listed(ROOT_INO, background=True)
             except FsError as error:
                 log.debug("the root is listed when it is asked for: %s", error)
             finally:
@@ -348,5 +348,5 @@ class LaterLists:
 
     incoming: Incoming
 
-    def list_folder(self, ino: Ino, *, background: bool = False) -> Node:
-        return self.incoming.list_folder(ino, background=background)
+    def listed(self, ino: Ino, *, background: bool = False) -> Node:
+        return self.incoming.listed(ino, background=background)

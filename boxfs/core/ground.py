@@ -33,7 +33,7 @@ ASK_AGAIN_S = 15.0  # after Box could not be asked, what is known but stale is s
 class Lists(Protocol):
     """The part of `core/incoming.py` that is needed here."""
 
-    def list_folder(self, ino: Ino, *, background: bool = False) -> Node: ...
+    def listed(self, ino: Ino, *, background: bool = False) -> Node: ...
 
 
 def _nobody_annotates(_ino: Ino, _description: str | None, _tags: Sequence[str] | None) -> None:
@@ -106,7 +106,7 @@ class Ground:
                 raise Unreachable(why)
             self._try_after = time.monotonic() + ASK_AGAIN_S  # one tries: a dead network takes its time
         try:
-            listed = self._lists.list_folder(ino)
+            listed = self._lists.listed(ino)
             if why is not None:
                 self.came_back()
             return listed

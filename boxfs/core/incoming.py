@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from boxfs.base.errors import Busy, NoSpace, NotADirectory, NotFound
 from boxfs.base.flight import SingleFlight
@@ -35,7 +36,7 @@ class Incoming:
         self._tree = tree
         self._remote = remote
         self.memory = memory if memory is not None else Memory()
-        self._flights: SingleFlight[Ino, Node] = SingleFlight()
+        self._flights: SingleFlight[Ino, tuple[Node, bool]] = SingleFlight()  # and whether Box was asked
         # Makes sure that the event stream is followed before anything is listed (core/hearing.py).
         self.ensure_begun: Callable[[], None] = lambda: None
         # Called when something is left to be asked of Box, by whoever has a thread for it.
@@ -47,7 +48,24 @@ class Incoming:
 
         Raises NotFound where Box has the folder no more, NotADirectory, Unreachable and the like.
         """
-        return self._flights.do(ino, lambda: self._list(ino, background))
+        while True:
+            node, asked = self._flights.do(ino, lambda: (self._list(ino, background), True))
+            if asked:
+                return node
+
+    def listed(self, ino: Ino, *, background: bool = False) -> Node:
+        """Return the folder with all its children known; Box is asked where they are not, or may have changed.
+
+        To be preferred to a look at the folder and `list_folder`: between the two somebody else may have listed it.
+        Raises as `list_folder`.
+        """
+        return self._flights.do(ino, partial(self._list_unless_known, ino, background))[0]
+
+    def _list_unless_known(self, ino: Ino, background: bool) -> tuple[Node, bool]:
+        node = self._tree.node(ino)
+        if node is not None and node.complete and node.stale is None:
+            return node, False
+        return self._list(ino, background), True
 
     def _list(self, ino: Ino, background: bool) -> Node:
         self.ensure_begun()
@@ -181,7 +199,7 @@ class Incoming:
                 return
             if folder is not None and folder.complete and folder.stale is not None:
                 try:
-                    self.list_folder(ino, background=True)
+                    self.listed(ino, background=True)
                 except (NotFound, NotADirectory):
                     continue
                 except Exception as error:

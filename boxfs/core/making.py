@@ -219,7 +219,7 @@ class Making:
         remote = node.remote
         assert remote is not None
         if call.kind is Kind.FOLDER and len(call.covers) > 1 and (node.stale is not None or not node.complete):
-            self._incoming.list_folder(node.ino)
+            self._incoming.listed(node.ino)
             return
         etag = remote.etag if call.kind is not Kind.FOLDER else None
         try:
@@ -233,7 +233,7 @@ class Making:
                 if now is None:
                     return
                 change.put(replace(now, complete=True, stale="Box has more in it than we knew"))
-            self._incoming.list_folder(node.ino)
+            self._incoming.listed(node.ino)
             more = {below.ino for below in self._tree.pending_below(call.item_id)} - set(call.covers)
             if self._still(call) is not None and not more:
                 raise Denied("Box has something in the folder that it does not show to us") from None

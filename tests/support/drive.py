@@ -197,5 +197,5 @@ class Later:
 
     incoming: Incoming
 
-    def list_folder(self, ino: Ino, *, background: bool = False) -> Node:
-        return self.incoming.list_folder(ino, background=background)
+    def listed(self, ino: Ino, *, background: bool = False) -> Node:
+        return self.incoming.listed(ino, background=background)

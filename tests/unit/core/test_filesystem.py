@@ -60,6 +60,21 @@ def test_an_unknown_folder_is_unreachable_and_not_empty_while_offline(drive: Dri
         drive.write("d/new", b"")
 
 
+def test_a_folder_that_somebody_else_has_just_listed_is_not_listed_again(drive: Drive) -> None:
+    folder = drive.remote.box.create(Kind.FOLDER, ROOT_FOLDER, "d")
+    on_box(drive.remote, "a.txt", b"abc", folder.id)
+    ino = drive.ino("d")
+
+    def somebody_lists() -> None:
+        """Between our look at the folder and our call."""
+        drive.fs.why_offline = lambda: None
+        assert drive.ls("d") == ["a.txt"]
+
+    drive.fs.why_offline = somebody_lists
+    assert [entry.name for entry in drive.fs.readdir(ino)] == ["a.txt"]
+    assert drive.remote.counts()["list_folder"] == 2  # the root, and this one
+
+
 def test_names_that_differ_by_case_are_refused_and_touch_nothing(drive: Drive) -> None:
     drive.write("README", b"one")
     with pytest.raises(NameTaken):

@@ -34,7 +34,7 @@ class Setup:
         self.reading = Reading(remote, self.blocks)
         self.programs: tuple[str, ...] = ()
         self.foresight = Foresight(
-            self.machine.tree, self.reading, self.machine.sync.incoming.list_folder, lambda: self.programs
+            self.machine.tree, self.reading, self.machine.sync.incoming.listed, lambda: self.programs
         )
 
     def open(self, path: str) -> None:

@@ -27,7 +27,7 @@ class Pinned:
         self.machine = machine
         self.blocks = Blocks(machine.folder.parent / "blocks", limit)
         self.reading = Reading(machine.remote, self.blocks)
-        self.pinning = Pinning(machine.tree, self.reading, machine.sync.incoming.list_folder)
+        self.pinning = Pinning(machine.tree, self.reading, machine.sync.incoming.listed)
         machine.tree.watcher = Watchers(machine.heard, self.pinning)
 
     def ino(self, path: str) -> Ino:
@@ -121,12 +121,14 @@ def test_pins_live_through_a_restart_and_a_cleared_cache(pinned: Pinned) -> None
         box.overwrite(box.at("f/a"), content(400_000, 4))
     pinned.machine.hear()
     again = Pinned(pinned.machine)
+    again.machine.remote.calls.clear()
     try:
         again.blocks.clear()
         again.pinning.start()
         until(lambda: again.pinning.progress(ROOT_INO).files_here == 2)
         until(lambda: len(again.blocks.pins()) == 2)
         assert again.held("f/a") == 400_000
+        assert "list_folder" not in again.machine.remote.counts()  # what the events brought is known
     finally:
         again.close()
 
