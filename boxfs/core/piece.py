@@ -1,9 +1,15 @@
-"""Piece: a range of a version under way from Box: whole blocks, in memory that fills from its begin."""
+"""Piece: a range of a version under way from Box: whole blocks, in memory that fills from its begin.
+
+`Pieces` are those of one version, by the number of each block.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from boxfs.base.errors import FsError
 from boxfs.core.workers import Job
+from boxfs.store.segment import BLOCK
 
 
 class Piece:
@@ -45,3 +51,33 @@ class Piece:
             return 0
         buffer[:count] = memory[at - self.start : at - self.start + count]
         return count if self.buffer is not None else 0
+
+
+class Pieces(dict[int, Piece]):
+    """Invariant: a block is in at most one piece.  Guarded by the source's lock; a look at one block needs none."""
+
+    def at(self, offset: int) -> Piece | None:
+        return self.get(offset // BLOCK)
+
+    def add(self, piece: Piece) -> None:
+        self.update(dict.fromkeys(_blocks_of(piece), piece))
+
+    def remove(self, piece: Piece) -> None:
+        for number in _blocks_of(piece):
+            if self.get(number) is piece:
+                del self[number]
+
+    def gaps(self, start: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
+        """Yield what of [start, stop), from a block's begin on, no piece has: in ranges of up to `most` bytes."""
+        at = start
+        while at < stop:
+            end = at
+            while end < min(at + most, stop) and end // BLOCK not in self:
+                end = min(end + BLOCK, stop)
+            if end > at:
+                yield at, end
+            at = end if end > at else at + BLOCK
+
+
+def _blocks_of(piece: Piece) -> range:
+    return range(piece.start // BLOCK, -(-piece.stop // BLOCK))

@@ -34,6 +34,7 @@ KEPT_SOURCES = 256
 PINNED_PIECE = 4 * MIB
 MOST_ROUNDS = 20
 MOST_THREADS = 64
+SETTLE_AFTER = 64  # reads; doubled each time, since it looks at every block
 
 
 class NotCached(FsError):
@@ -257,6 +258,9 @@ class _Reader:
         self._reading = reading
         self._source = source
         self._sequences = Sequences(source.size, largest_window)
+        self._rested = False  # some reads were not told to `_sequences`
+        self._found = 0  # reads that found all they wanted
+        self._settle_at = SETTLE_AFTER
         self._closed = False
 
     def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
@@ -271,8 +275,16 @@ class _Reader:
             if done < len(buffer):
                 raise NotCached("not on this machine; this program reads cached files only (option cached_only)")
             return done
-        if done == len(buffer) and self._sequences.is_alone(offset, stop):
-            return done
+        if done == len(buffer):
+            if source.at_rest:
+                self._rested = True
+                return done
+            if self._sequences.is_alone(offset, stop):
+                self._found += 1
+                if self._found >= self._settle_at:
+                    self._settle_at *= 2
+                    source.settle()
+                return done
         sequence = self._sequences.of(offset)
         if done < len(buffer):
             self._want(offset + done, stop, sequence)
@@ -289,7 +301,7 @@ class _Reader:
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
                 self._want(offset + done, stop, sequence)
-        if stop == source.size and sequence.from_begin:
+        if stop == source.size and (sequence.from_begin or self._rested):
             source.check()
         return done
 

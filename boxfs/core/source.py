@@ -28,7 +28,7 @@ from boxfs.core.buffers import POOLED, Buffers
 from boxfs.core.digest import RunningDigest
 from boxfs.core.fetchfault import for_reader
 from boxfs.core.pace import TELLING, Pace
-from boxfs.core.piece import Piece
+from boxfs.core.piece import Piece, Pieces
 from boxfs.core.remote import Download
 from boxfs.core.workers import Job, Workers
 from boxfs.store.blocks import Blocks, content_key
@@ -84,11 +84,14 @@ class Source:
         self._digest = RunningDigest(version.size, version.sha1) if version.sha1 and not checked_whole else None
         self._changed = threading.Condition()
         # guarded by _changed
-        self._pieces: dict[int, Piece] = {}  # by number of the block
+        self._pieces = Pieces()
         self._ahead: deque[Piece] = deque()  # to be fetched when it is their turn
         self._under_way = 0  # pieces of these that are being fetched
         self._closed = False
         self._fetched = False  # since the last check; what the disk had was checked when it came
+        # All of it is on disk and proved: nothing to fetch, nothing to check.  Once true, it may be that the cache has
+        # dropped some since; then a read finds less than it wants, and `want` sets it to false.
+        self.at_rest = False
         self.users = 0  # guarded by Reading's lock
 
     # Reading
@@ -101,7 +104,7 @@ class Source:
         while done < len(buffer):
             at = offset + done
             # Without the lock: a stale look finds a piece whose bytes are still right, or misses one.
-            piece = self._pieces.get(at // BLOCK) if self._pieces else None
+            piece = self._pieces.at(at) if self._pieces else None
             count = piece.copy_into(buffer[done:], at) if piece is not None else 0
             if not count:
                 count = self._blocks.read_into(self.key, self.size, buffer[done:], at)
@@ -126,17 +129,9 @@ class Source:
         begun: list[Piece] = []
         with self._changed:
             holes = [] if self._closed else self._blocks.missing(self.key, self.size, start, stop)
-            for hole_start, hole_stop in holes:
-                at = hole_start
-                while at < hole_stop:
-                    end = at
-                    while end < min(at + piece_bytes, hole_stop) and end // BLOCK not in self._pieces:
-                        end = min(end + BLOCK, hole_stop)
-                    if end == at:
-                        at += BLOCK
-                        continue
-                    begun.append(self._begin_locked(at, end, sticky))
-                    at = end
+            for hole in holes:
+                for begin, end in self._pieces.gaps(*hole, piece_bytes):
+                    begun.append(self._begin_locked(begin, end, sticky))
         used = sum(piece.stop - piece.start for piece in begun)
         if granted > used:
             self._memory.give_back(granted - used)
@@ -165,6 +160,12 @@ class Source:
                     self._under_way += 1
         self._submit(turn, urgent=False)
 
+    def settle(self) -> None:
+        """See whether all is `at_rest`.  Hashes nothing; looks at every block."""
+        with self._changed:
+            proved = not self._fetched or self._digest is None or self._digest.has_proved()
+            self.at_rest = proved and not self._pieces and self._blocks.holds_all(self.key, self.size)
+
     def check(self) -> None:
         """Raise BadReply where the bytes that came are not those that Box told the sha1 of; then drop them all.
 
@@ -183,11 +184,12 @@ class Source:
             raise BadReply(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
 
     def _begin_locked(self, start: int, stop: int, sticky: bool) -> Piece:
-        self._fetched = True
+        self._fetched, self.at_rest = True, False
+        if self._digest is not None:
+            self._digest.doubt(start)
         piece = Piece(start, stop, sticky=sticky)
         piece.job = Job(lambda: self._fetch(piece, 0), small=stop - start <= SMALL)
-        for number in range(start // BLOCK, -(-stop // BLOCK)):
-            self._pieces[number] = piece
+        self._pieces.add(piece)
         return piece
 
     def wait(self, buffer: memoryview, at: int, *, urgent: bool = True) -> int:
@@ -198,7 +200,7 @@ class Source:
         """
         begun = time.monotonic()
         with self._changed:
-            piece = self._pieces.get(at // BLOCK)
+            piece = self._pieces.at(at)
             if piece is None:
                 return 0
             until = min(at + len(buffer), piece.stop)
@@ -223,7 +225,7 @@ class Source:
         with memoryview(bytearray(1)) as one:
             self.wait(one, at, urgent=False)
         with self._changed:
-            while (piece := self._pieces.get(at // BLOCK)) is not None and not piece.done:
+            while (piece := self._pieces.at(at)) is not None and not piece.done:
                 self._changed.wait(self._patience_s)
             if piece is not None and piece.error is not None:
                 raise piece.error
@@ -337,7 +339,7 @@ class Source:
             piece.error = error
             memory = piece.buffer
             if stored or error is not None:
-                self._leave_locked(piece)
+                self._pieces.remove(piece)
                 if size >= POOLED:
                     piece.buffer = None
             self._changed.notify_all()
@@ -361,14 +363,9 @@ class Source:
             piece.unstored = True
         return stored
 
-    def _leave_locked(self, piece: Piece) -> None:
-        for number in range(piece.start // BLOCK, -(-piece.stop // BLOCK)):
-            if self._pieces.get(number) is piece:
-                del self._pieces[number]
-
     def _forget(self, piece: Piece) -> None:
         with self._changed:
-            self._leave_locked(piece)
+            self._pieces.remove(piece)
 
     # The end
 
@@ -389,7 +386,7 @@ class Source:
             for piece in dropped:
                 piece.done = True  # its worker stops at the next step, and nobody else uses the memory again
                 piece.error = error
-                self._leave_locked(piece)
+                self._pieces.remove(piece)
             if dropped:
                 self._changed.notify_all()
         for piece in dropped:

@@ -117,6 +117,13 @@ class Blocks:
             at = end
         return holes
 
+    def holds_all(self, key: str, size: int) -> bool:
+        for number in range(-(-size // self._segment_bytes)):
+            segment = self._segment(key, size, number)
+            if segment is None or not segment.is_full:
+                return False
+        return True
+
     def cached_bytes(self, key: str, size: int) -> int:
         return size - sum(stop - start for start, stop in self.missing(key, size, 0, size))
 

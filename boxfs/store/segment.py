@@ -62,6 +62,10 @@ class Segment:
     def has(self, index: int) -> bool:
         return self._state[index] != _ABSENT
 
+    @property
+    def is_full(self) -> bool:
+        return _ABSENT not in self._state
+
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill `buffer` from `offset` as far as blocks in a row are good; return how many bytes (0: none).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -249,6 +250,38 @@ def test_a_small_file_with_wrong_bytes_is_fetched_again_then_refused(make: Calla
     with pytest.raises(BadReply):
         setup.read(version, 0, 200_000)
     assert setup.read(version, 0, 200_000) == data
+
+
+def test_bytes_that_come_again_after_an_eviction_are_proved_again(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    reader = setup.open(version)
+    assert read_through(reader, len(data)) == data
+    setup.reading.evict(version)
+    setup.box.faults.append(wrong)
+    with pytest.raises(BadReply):
+        read_through(reader, len(data))
+    assert read_through(reader, len(data)) == data
+    reader.close()
+
+
+def test_bytes_that_come_again_in_the_middle_of_a_cached_file_are_proved(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    setup.reading.fetch_all(version)
+    reader = setup.open(version)
+    numbers = random.Random(1).sample(range(len(data) // 4096), 400)
+    assert all(read(reader, n * 4096, 4096) == data[n * 4096 : (n + 1) * 4096] for n in numbers)
+    assert read_through(reader, MIB) == data[:MIB]
+    setup.reading.evict(version)
+    assert setup.read(version, 0, MIB) == data[:MIB]
+    setup.box.faults.append(wrong)
+    with pytest.raises(BadReply):
+        read_through_from(reader, MIB, len(data))
+    assert read_through(reader, len(data)) == data
+    reader.close()
 
 
 def test_a_stalled_connection_is_replaced(make: Callable[..., Setup]) -> None:
