@@ -36,10 +36,11 @@ from boxfs.core.node import Node
 from boxfs.core.options import CoreOptions
 from boxfs.core.outgoing import OpenContents
 from boxfs.core.pinning import Pinning
-from boxfs.core.reading import FileVersion, Reading, ReadingOptions
+from boxfs.core.reading import Reading, ReadingOptions
 from boxfs.core.status import Progress, State
 from boxfs.core.sync import PROBE_S, Sync
 from boxfs.core.tree import Tree
+from boxfs.core.version import FileVersion
 from boxfs.fuse.options import MountOptions
 from boxfs.fuse.session import GRACE_S, Hooks, Session
 from boxfs.store.blocks import Blocks

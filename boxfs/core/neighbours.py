@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from boxfs.base.types import Ino
-from boxfs.core.source import FileVersion
+from boxfs.core.version import FileVersion
 from boxfs.core.workers import Job, Workers
 
 LARGEST = 1 << 20  # larger files are not fetched ahead: reading them is not dominated by round trips

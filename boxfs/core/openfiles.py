@@ -26,9 +26,9 @@ from boxfs.core.reading import VersionReader
 from boxfs.core.retired import Retired
 from boxfs.core.saving import Saving
 from boxfs.core.shown import link_text
-from boxfs.core.source import FileVersion
 from boxfs.core.spooluse import SpoolUse
 from boxfs.core.tree import Tree
+from boxfs.core.version import FileVersion
 from boxfs.store.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)

@@ -21,11 +21,11 @@ class Piece:
     """
 
     __slots__ = (
-        "arrived", "attempt", "awaited", "buffer", "counted", "done", "error", "got", "job", "moved_at", "start",
-        "sticky", "stop", "stored", "unstored",
+        "arrived", "attempt", "awaited", "buffer", "counted", "done", "error", "got", "job", "moved_at", "scattered",
+        "start", "sticky", "stop", "stored", "unstored",
     )  # fmt: skip
 
-    def __init__(self, start: int, stop: int, *, sticky: bool) -> None:
+    def __init__(self, start: int, stop: int, *, sticky: bool, scattered: bool = False) -> None:
         self.start, self.stop = start, stop
         self.arrived = self.got = self.stored = start
         self.awaited = stop
@@ -36,6 +36,7 @@ class Piece:
         self.unstored = False
         self.error: FsError | None = None
         self.sticky = sticky  # goes on although nobody has the file open
+        self.scattered = scattered  # for a read here and there
         self.moved_at: float | None = None  # monotonic time of the last progress; None: not begun
         self.job: Job
 

@@ -21,9 +21,9 @@ from boxfs.base.errors import FsError, InvalidArgument, NotFound
 from boxfs.base.types import Ino, ItemId, Kind
 from boxfs.core.node import Node
 from boxfs.core.reading import Reading
-from boxfs.core.source import FileVersion
 from boxfs.core.surroundings import version_of
 from boxfs.core.tree import Tree
+from boxfs.core.version import FileVersion
 from boxfs.core.workers import Job, Workers
 
 log = logging.getLogger(__name__)

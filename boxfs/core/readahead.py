@@ -1,8 +1,9 @@
 """Sequence: what somebody who reads a file is likely to read next.  Pure arithmetic, no I/O.
 
 A read that goes on where the last ended (or nearly: the kernel's own read-ahead asks out of order) is part of a run.
-In a run the window ahead doubles with every quarter of it that was consumed, from FIRST to `most`.  Any other read
-touches what it touches.  A first read begins a run if it is at the file's begin; one near the end fetches the tail.
+In a run the window ahead doubles with every quarter of it that was consumed, from FIRST to `most`; a long run on a
+line that brings much while an answer is awaited gets as much at once.  Any other read touches what it touches.  A first
+read begins a run if it is at the file's begin; one near the end fetches the tail.
 
 Several handles of one file share a reader, so `Sequences` tells apart as many as read at different places.
 """
@@ -18,6 +19,7 @@ NEAR = 128 * 1024  # of what may become one
 MOST_SEQUENCES = 8
 MOST_ALONE = 4  # remembered of the reads that may begin one
 LARGEST_PIECE = 8 * MIB
+LONG = 4 * MIB  # a run with such a window will go on
 
 
 class Ahead(NamedTuple):
@@ -51,8 +53,11 @@ class Sequence:
         """Whether a read from `start` is the next of this sequence."""
         return self.next is not None and abs(start - self.next) <= self.slack
 
-    def advance(self, start: int, stop: int, connections: int = 8) -> Ahead | None:
-        """Note a read of [start, stop); return what to fetch ahead now, over so many connections."""
+    def advance(self, start: int, stop: int, connections: int = 8, meanwhile: int = 0) -> Ahead | None:
+        """Note a read of [start, stop); return what to fetch ahead now, over so many connections.
+
+        meanwhile: bytes that one of them brings in the time that asking takes.
+        """
         last, self.next = self.next, stop
         if last is None:
             self.from_begin = start == 0
@@ -71,10 +76,14 @@ class Sequence:
             self._window, self._grown_at, self._asked = FIRST, self.next, self.next
             self.slack = SLACK
         elif self.next - self._grown_at >= self._window // 4:
-            self._window = min(self._window * 2, self._most)
+            self._window *= 2
+            if self._window >= LONG:
+                self._window = max(self._window, 2 * meanwhile)
+            self._window = min(self._window, self._most)
             self._grown_at = self.next
         # A power of two, so that memory fits again.
-        piece = min(max(1 << (self._window // connections).bit_length() - 1, FIRST), LARGEST_PIECE)
+        share = max(self._window // connections, min(meanwhile, self._window // 4))
+        piece = min(max(1 << share.bit_length() - 1, FIRST), LARGEST_PIECE)
         begin = max(self._asked, self.next)
         end = min(self.next + self._window, self._size)
         if end < self._size:

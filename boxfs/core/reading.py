@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from boxfs.core.pace import Pace
 from boxfs.core.readahead import FIRST, MIB, Sequence, Sequences
 from boxfs.core.remote import Download
 from boxfs.core.source import WHOLE, Source
-from boxfs.core.source import FileVersion as FileVersion
+from boxfs.core.version import FileVersion
 from boxfs.core.workers import Workers
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
@@ -83,7 +84,16 @@ class Downloads(Protocol):
 class Reading:
     """Thread-safe.  `_lock` guards the table of sources only."""
 
-    def __init__(self, remote: Downloads, blocks: Blocks, options: ReadingOptions | None = None) -> None:
+    def __init__(
+        self,
+        remote: Downloads,
+        blocks: Blocks,
+        options: ReadingOptions | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """clock: by which downloads are timed."""
+        self._clock = clock
         self._remote = remote
         self._blocks = blocks
         self._options = options or ReadingOptions()
@@ -120,6 +130,7 @@ class Reading:
                     self._pace,
                     stall_s=self._options.stall_s,
                     patience_s=self._options.patience_s,
+                    clock=self._clock,
                 )
             source.users += 1
             return source
@@ -239,6 +250,11 @@ class Reading:
         """Over how many connections one file is worth fetching just now."""
         return self._pace.connections
 
+    @property
+    def meanwhile(self) -> int:
+        """Bytes that one of them brings in the time that asking for some takes."""
+        return self._pace.meanwhile
+
     def set_downloads(self, downloads: int) -> None:
         self._workers.set_background(downloads)
         self._pace.set_most(downloads)
@@ -288,7 +304,7 @@ class _Reader:
         sequence = self._sequences.of(offset)
         if done < len(buffer):
             self._want(offset + done, stop, sequence)
-        ahead = sequence.advance(offset, stop, self._reading.connections)
+        ahead = sequence.advance(offset, stop, self._reading.connections, self._reading.meanwhile)
         if ahead is not None:
             came = source.want(ahead.start, ahead.stop, piece_bytes=ahead.piece)
             sequence.refused(came)
@@ -312,6 +328,9 @@ class _Reader:
             source.want(0, source.size, piece_bytes=WHOLE, least=WHOLE)
             return
         end = sequence.first_stop(start, stop)
+        if end == stop:
+            source.want_here(start, stop)
+            return
         piece = max(FIRST, -(-(end - start) // BLOCK) * BLOCK + BLOCK)
         source.want(start, end, piece_bytes=piece, least=stop - start)
 

@@ -19,19 +19,20 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 from boxfs.base.errors import BadReply, FsError, Unreachable
-from boxfs.base.types import ItemId, VersionId
 from boxfs.core.buffers import POOLED, Buffers
 from boxfs.core.digest import RunningDigest
 from boxfs.core.fetchfault import for_reader
-from boxfs.core.pace import TELLING, Pace
+from boxfs.core.pace import Pace, Timed
 from boxfs.core.piece import Piece, Pieces
+from boxfs.core.reach import MOST, Reach
 from boxfs.core.remote import Download
+from boxfs.core.version import FileVersion
 from boxfs.core.workers import Job, Workers
-from boxfs.store.blocks import Blocks, content_key
+from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
 
 log = logging.getLogger(__name__)
@@ -40,20 +41,6 @@ SMALL = 2 * BLOCK  # such a piece is a matter of round trips, not of bandwidth: 
 WHOLE = 1 << 20  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
 STORED_AT_ONCE = 1 << 20  # bytes that go to the block cache while more of the piece comes
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
-
-
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """Which bytes are meant.  sha1: hex, None where it is not known (then nothing is checked or shared)."""
-
-    file_id: ItemId
-    version_id: VersionId
-    size: int
-    sha1: str | None
-
-    @property
-    def key(self) -> str:
-        return content_key(self.version_id, self.sha1, self.size)
 
 
 class Source:
@@ -68,7 +55,9 @@ class Source:
         *,
         stall_s: float,
         patience_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """clock: by which downloads are timed."""
         self.version = version
         self.key = version.key
         self.size = version.size
@@ -79,9 +68,11 @@ class Source:
         self._pace = pace
         self._stall_s = stall_s
         self._patience_s = patience_s
+        self._clock = clock
         # Small files are checked before anybody sees them.
         checked_whole = version.size <= WHOLE
         self._digest = RunningDigest(version.size, version.sha1) if version.sha1 and not checked_whole else None
+        self.reach = Reach(version.size, fits=2 * version.size <= blocks.limit_bytes)
         self._changed = threading.Condition()
         # guarded by _changed
         self._pieces = Pieces()
@@ -126,15 +117,9 @@ class Source:
         waited_for = min(-(-least // BLOCK) * BLOCK + BLOCK, stop - start) if least else 0
         granted = self._memory.take(stop - start, least=waited_for)
         stop = min(stop, start + granted - granted % BLOCK) if granted < stop - start else stop
-        begun: list[Piece] = []
         with self._changed:
-            holes = [] if self._closed else self._blocks.missing(self.key, self.size, start, stop)
-            for hole in holes:
-                for begin, end in self._pieces.gaps(*hole, piece_bytes):
-                    begun.append(self._begin_locked(begin, end, sticky))
-        used = sum(piece.stop - piece.start for piece in begun)
-        if granted > used:
-            self._memory.give_back(granted - used)
+            begun = [self._begin_locked(*gap, sticky=sticky) for gap in self._gaps_locked(start, stop, piece_bytes)]
+        self._give_back(granted, begun)
         if least:
             self._submit(begun, urgent=True)
         else:
@@ -142,6 +127,33 @@ class Source:
                 self._ahead.extend(begun)
             self._go_ahead()
         return stop
+
+    def want_here(self, start: int, stop: int) -> None:
+        """See to it that [start, stop) comes, for who reads here and there, and what is worth having with it."""
+        begin, end = self.reach.around(start, stop)
+        granted = self._memory.take(end - begin, least=stop - start + 2 * BLOCK)
+        if granted < end - begin:
+            begin = start - start % BLOCK
+            end = min(begin + granted - granted % BLOCK, self.size)
+        with self._changed:
+            gaps = [gap for gap in self._gaps_locked(begin, end, end - begin) if gap[0] < stop and gap[1] > start]
+            begun = [self._begin_locked(*gap, scattered=True) for gap in gaps]
+        self._give_back(granted, begun)
+        self._submit(begun, urgent=True)
+        rest = self.reach.rest()
+        if rest is not None:
+            self.reach.came(self.want(*rest, piece_bytes=MOST))
+
+    def _gaps_locked(self, start: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
+        """Yield what of [start, stop) is neither here nor on its way."""
+        for hole in [] if self._closed else self._blocks.missing(self.key, self.size, start, stop):
+            yield from self._pieces.gaps(*hole, most)
+
+    def _give_back(self, granted: int, begun: list[Piece]) -> None:
+        """Give back what was granted and is not needed."""
+        used = sum(piece.stop - piece.start for piece in begun)
+        if granted > used:
+            self._memory.give_back(granted - used)
 
     def _submit(self, pieces: Iterable[Piece], *, urgent: bool) -> None:
         for piece in pieces:
@@ -183,11 +195,11 @@ class Source:
             self._digest.begin_anew()  # only now: who stores a piece goes on with what is at hand
             raise BadReply(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
 
-    def _begin_locked(self, start: int, stop: int, sticky: bool) -> Piece:
+    def _begin_locked(self, start: int, stop: int, *, sticky: bool = False, scattered: bool = False) -> Piece:
         self._fetched, self.at_rest = True, False
         if self._digest is not None:
             self._digest.doubt(start)
-        piece = Piece(start, stop, sticky=sticky)
+        piece = Piece(start, stop, sticky=sticky, scattered=scattered)
         piece.job = Job(lambda: self._fetch(piece, 0), small=stop - start <= SMALL)
         self._pieces.add(piece)
         return piece
@@ -282,20 +294,14 @@ class Source:
     def _receive(self, piece: Piece, attempt: int, buffer: memoryview, *, publish: bool) -> bool:
         """Receive what is missing.  Returns False where the piece is no longer ours.  Raises FsError."""
         begin, at = piece.start, piece.got
-        told_at, waited_s = None, 0.0
         steps = self._download.read_into(buffer[at - begin :], at, background=not piece.job.urgent)
-        try:
-            while True:
-                begun_s = time.monotonic()
-                count = next(steps, 0)
-                now = time.monotonic()
-                if not count:
-                    break
+        with closing(Timed(steps, self._pace, self._clock)) as timed:
+            while count := timed.step():
                 at += count
                 with self._changed:
                     if piece.attempt != attempt or piece.done:
                         return False
-                    piece.got, piece.moved_at = at, now
+                    piece.got, piece.moved_at = at, time.monotonic()
                     if publish:
                         piece.arrived = at
                         if at >= piece.awaited:
@@ -306,15 +312,8 @@ class Source:
                         self._digest.offer(begin, buffer[: at - begin])
                     if at < piece.stop:
                         self._store(piece, at_least=STORED_AT_ONCE)
-                waited_s += now - begun_s
-                if told_at is None or at - told_at >= TELLING:
-                    if told_at is not None:
-                        self._pace.note(at - told_at, waited_s)
-                    told_at, waited_s = at, 0.0  # from the first bytes on: before, it waited for an answer
-        finally:
-            close: Callable[[], None] | None = getattr(steps, "close", None)
-            if close is not None:
-                close()
+        if piece.scattered:
+            self.reach.note(timed.count, timed.wait_s, timed.all_s)
         with self._changed:
             if piece.attempt == attempt and piece.got != piece.stop:
                 raise BadReply("Box sent fewer bytes than were asked for")

@@ -8,8 +8,8 @@ from operator import attrgetter
 from boxfs.base.types import Ino, Kind
 from boxfs.core.neighbours import Sibling
 from boxfs.core.node import Node
-from boxfs.core.source import FileVersion
 from boxfs.core.tree import Tree
+from boxfs.core.version import FileVersion
 
 
 def version_of(node: Node) -> FileVersion | None:

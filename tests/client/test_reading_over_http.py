@@ -20,7 +20,7 @@ from boxfs.api.transport import RequestsTransport
 from boxfs.base.errors import Changed, FsError, RemoteError, Unreachable
 from boxfs.base.types import ItemId, VersionId
 from boxfs.core.reading import Reading, ReadingOptions
-from boxfs.core.source import FileVersion
+from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
 from tests.support.box import TOKEN, Box
 from tests.support.downloads import content

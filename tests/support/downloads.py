@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from boxfs.base.errors import BadReply, NotFound
 from boxfs.base.types import ItemId, VersionId
-from boxfs.core.source import FileVersion
+from boxfs.core.version import FileVersion
 
 # Gets the chunks that would be right, yields what comes instead.
 Fault = Callable[[Iterator[bytes]], Iterator[bytes]]

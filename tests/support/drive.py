@@ -18,9 +18,9 @@ from boxfs.core.node import Node, Wanted
 from boxfs.core.openfiles import Opens
 from boxfs.core.options import CoreOptions
 from boxfs.core.outgoing import OpenContents
-from boxfs.core.reading import FileVersion
 from boxfs.core.sync import Sync
 from boxfs.core.tree import Tree
+from boxfs.core.version import FileVersion
 from boxfs.store.records import Records
 from boxfs.store.spool import Spool
 from tests.support.memoryremote import MemoryRemote

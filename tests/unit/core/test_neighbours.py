@@ -9,7 +9,7 @@ import pytest
 
 from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.neighbours import MOST_AHEAD, Neighbours, Sibling
-from boxfs.core.source import FileVersion
+from boxfs.core.version import FileVersion
 from boxfs.core.workers import Workers
 
 

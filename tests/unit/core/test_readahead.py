@@ -66,3 +66,24 @@ def test_reads_told_apart_cheaply_give_what_all_others_give(seed: int) -> None:
     plain.of(first).advance(first, first + FEW)
     expected = plain.of(second).advance(second, second + FEW) if second >= first + FEW else None
     assert ask(cheap, second, second + FEW) == (None if expected is None else (expected.start, expected.stop))
+
+
+def test_a_long_run_has_as_much_ahead_as_comes_while_it_asks() -> None:
+    """Of 12 MiB that come in the time of an answer, a window of 2 or 4 would be waited for again and again."""
+    sequence = Sequences(SIZE).of(0)
+    for stop in range(NEAR, MIB + NEAR, NEAR):
+        ahead = sequence.advance(stop - NEAR, stop, 8, 12 * MIB)
+        if stop < MIB * 3 // 4:  # who reads only the begin of a file gets no more of it than otherwise
+            assert ahead is None or ahead.stop <= stop + 2 * MIB
+    assert sequence.advance(MIB, MIB + NEAR, 8, 12 * MIB) is None  # it is all on its way
+    assert sequence.goes_on(MIB + NEAR)
+    asked = [sequence.advance(at, at + MIB, 8, 12 * MIB) for at in range(MIB + NEAR, 12 * MIB, MIB)]
+    assert {each.piece for each in asked if each} <= {4 * MIB, 8 * MIB}
+
+
+def test_a_line_that_brings_little_while_it_asks_gets_what_it_always_got() -> None:
+    def asked(meanwhile: int) -> list[object]:
+        sequence = Sequences(SIZE).of(0)
+        return [sequence.advance(stop - NEAR, stop, 8, meanwhile) for stop in range(NEAR, 60 * MIB, NEAR)]
+
+    assert asked(MIB // 2) == asked(0)

@@ -12,7 +12,7 @@ import pytest
 
 from boxfs.base.errors import BadReply, Changed, NotReady, Unreachable
 from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
-from boxfs.core.source import FileVersion
+from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
 from tests.support.downloads import ScriptedBox, content
@@ -24,7 +24,16 @@ class Setup:
     def __init__(self, folder: Path, limit: int = 256 * MIB, **options: float) -> None:
         self.box = ScriptedBox()
         self.blocks = Blocks(folder / "blocks", limit)
-        self.reading = Reading(self.box, self.blocks, ReadingOptions(**{"stall_s": 300.0, **options}))  # type: ignore[arg-type]
+        self.now_s = 0.0  # by the clock that downloads are timed by
+        given = ReadingOptions(**{"stall_s": 300.0, **options})  # type: ignore[arg-type]
+        self.reading = Reading(self.box, self.blocks, given, clock=lambda: self.now_s)
+
+    def answer_after(self, seconds: float, requests: int) -> None:
+        def late(right: Iterator[bytes]) -> Iterator[bytes]:
+            self.now_s += seconds
+            yield from right
+
+        self.box.faults.extend([late] * requests)
 
     def open(self, version: FileVersion):  # type: ignore[no-untyped-def]
         return self.reading.open(version.file_id, version.version_id, version.size, version.sha1)
@@ -135,6 +144,38 @@ def test_tail_and_random_reads_fetch_what_they_touch(make: Callable[..., Setup])
     before = setup.box.sent
     assert setup.read(version, 0, 4096) == data[:4096]
     assert setup.box.sent - before <= MIB
+
+
+@pytest.mark.parametrize(("memory", "limit", "grows"), [(128, 256, True), (1, 256, False), (128, 24, False)])
+def test_reads_here_and_there_fetch_more_where_an_answer_takes_long(
+    make: Callable[..., Setup], memory: int, limit: int, grows: bool
+) -> None:
+    """Not where there is no memory for it, or the cache would keep little else."""
+    size = 16 * MIB
+    setup = make(memory_bytes=memory * MIB, limit=limit * MIB)
+    data = content(size + 1000)
+    version = setup.box.add("7", data)
+    setup.answer_after(0.05, 1000)
+    reader = setup.open(version)
+    for number in random.Random(3).sample(range(size // 4096), 600):
+        assert read(reader, number * 4096, 4096) == data[number * 4096 : (number + 1) * 4096]
+    assert read(reader, size - 10, 2000) == data[-1010:]
+    reader.close()
+    assert (len(setup.box.asked) < 30) == grows
+    assert setup.box.sent <= len(data)
+
+
+def test_reads_here_and_there_fetch_a_block_each_where_an_answer_comes_at_once(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(16 * MIB)
+    version = setup.box.add("7", data)
+    setup.answer_after(0.001, 1000)
+    reader = setup.open(version)
+    numbers = random.Random(3).sample(range(1, 120), 60)
+    for number in numbers:
+        assert read(reader, number * BLOCK + 50, 4096) == data[number * BLOCK + 50 : number * BLOCK + 4146]
+    reader.close()
+    assert setup.box.sent <= 61 * BLOCK + 8 * MIB  # neighbours in a row are a run
 
 
 def read_through_from(reader, start: int, stop: int) -> bytes:  # type: ignore[no-untyped-def]
