@@ -10,6 +10,7 @@
         │   └── Busy             Box works on this very item, or holds its name back: later, and no word on other items
         ├── RateLimited          Box says to slow down; `retry_after_s` tells how long
         ├── Unauthorized         the token is refused and cannot be renewed: somebody must log in
+        │   └── OtherAccount     the token is of another account than what is kept here
         ├── NotReady             Box has the item but not its bytes yet (202)
         └── BadReply             Box answered something that the API description does not allow
 
@@ -164,6 +165,10 @@ class RateLimited(RemoteError):
 
 
 class Unauthorized(RemoteError):
+    errno = _errno.EACCES
+
+
+class OtherAccount(Unauthorized):
     errno = _errno.EACCES
 
 

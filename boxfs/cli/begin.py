@@ -22,6 +22,7 @@ from pathlib import Path
 from boxfs import __version__
 from boxfs.api import http
 from boxfs.api.drive import BoxDrive
+from boxfs.api.proven import Proven
 from boxfs.api.retry import Backoff
 from boxfs.api.transport import RequestsTransport
 from boxfs.base.errors import FsError, RemoteError, Unauthorized
@@ -30,6 +31,7 @@ from boxfs.cli.counting import CallCounter
 from boxfs.cli.credentials import auth_for
 from boxfs.cli.exits import CliError, Exit
 from boxfs.cli.mount import Request
+from boxfs.cli.preflight import check_token_file
 
 log = logging.getLogger("boxfs.mount")
 
@@ -46,7 +48,8 @@ class Start:
 
     credentials: a digest, to see whether they are those of the last start.
     Not kept: space, bytes there are and bytes used, and position, of the event stream, where Box was asked just now;
-    unproven, whether the cache may be another account's.
+    unproven, whether the cache may be another account's; unasked, whether the credentials may be, since Box could not
+    be asked.
     """
 
     api_url: str
@@ -59,6 +62,7 @@ class Start:
     space: tuple[int, int] | None = None
     position: int | None = None
     unproven: bool = False
+    unasked: bool = False
 
     @property
     def root(self) -> ItemId:
@@ -89,11 +93,7 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
         else:
             root, account = known.root, box.account()
             if known.account_id not in ("", account.id):
-                raise CliError(
-                    f"cache folder {cache_dir} belongs to {known.login}, and the token is of {account.login}; "
-                    "give this mount its own --cache-dir",
-                    Exit.USAGE,
-                )
+                raise CliError(another_account(cache_dir, known, account), Exit.USAGE)
     except Unauthorized as error:
         raise CliError(f"Box refuses the token of {request.remote.account}: {error}", Exit.NO_PERMISSION) from error
     except RemoteError as error:
@@ -101,8 +101,14 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
             raise CliError(
                 f"{api_url} cannot be reached, and nothing is cached to go on without it: {error}", Exit.UNAVAILABLE
             ) from error
+        if not known.account_id:
+            raise CliError(
+                f"{api_url} cannot be reached, and whose account cache folder {cache_dir} is of was never asked: mount "
+                f"it with the former login, or give this mount its own --cache-dir: {error}",
+                Exit.UNAVAILABLE,
+            ) from error
         log.warning("Box cannot be reached; the mount begins with what is cached: %s", error)
-        return known
+        return replace(known, api_url=api_url, credentials=credentials, unasked=True)
     start = Start(
         api_url=api_url,
         remote=str(request.remote),
@@ -122,6 +128,13 @@ def begin(request: Request, box: BoxDrive, cache_dir: Path) -> Start:
     return replace(start, space=(account.space_amount, account.space_used))
 
 
+def another_account(cache_dir: Path, known: Start, account: Account) -> str:
+    return (
+        f"cache folder {cache_dir} belongs to {known.login}, and the token is of {account.login}; "
+        "give this mount its own --cache-dir"
+    )
+
+
 def of_account(start: Start, account: Account) -> Start:
     return replace(start, account_id=account.id, login=account.login, name=account.name)
 
@@ -135,7 +148,8 @@ class Beginning:
         api_url, upload_url = options.endpoints()
         transport = RequestsTransport(timeouts=http.Timeouts(read_s=options.timeout), user_agent=f"boxfs/{__version__}")
         self.counter = CallCounter(transport, cache_dir / "calls.json")
-        self.box = BoxOfMount(auth, api_url=api_url, upload_url=upload_url, transport=self.counter)
+        self.proven = Proven(auth, api_url, self._refusal, self._is_proven)
+        self.box = BoxOfMount(self.proven, api_url=api_url, upload_url=upload_url, transport=self.counter)
         self._request, self._cache_dir = request, cache_dir
         self._quick = BoxDrive(
             auth, api_url=api_url, upload_url=upload_url, transport=_Quick(self.counter), backoff=_BACKOFF
@@ -158,6 +172,7 @@ class Beginning:
         except BaseException as error:  # noqa: BLE001 - handed to who waits
             self._start.set_exception(error)
             return
+        self.proven.belongs_to(start.account_id, proven=not start.unasked)
         self._start.set_result(start)
         if start.position is None:
             return
@@ -165,6 +180,15 @@ class Beginning:
             self._listing.set_result(self._quick.list_folder(start.root))
         except BaseException as error:  # noqa: BLE001 - the same
             self._listing.set_exception(error)
+
+    def _refusal(self, account: Account) -> str:
+        said = f"{another_account(self._cache_dir, self.start(), account)}, or the former login: nothing goes to Box"
+        log.error("%s", said)
+        return said
+
+    def _is_proven(self) -> None:
+        if self.start().unasked:
+            keep(self._cache_dir, self.start())
 
 
 class BoxOfMount(BoxDrive):
@@ -219,7 +243,15 @@ def _resolve(box: BoxDrive, request: Request) -> ItemId:
 def _digest(request: Request) -> str:
     """Tell credentials apart without keeping them: a keyed digest says nothing to who does not have them."""
     options = request.options
-    text = "\0".join((request.remote.account, options.token, str(options.token_file or ""), options.as_user))
+    held = options.token
+    if not held and options.token_file is not None:
+        held = check_token_file(options.token_file)
+    elif not held:
+        from boxfs.cli import accounts
+
+        stored = accounts.load(request.remote.account)
+        held = stored.login if stored is not None else ""
+    text = "\0".join((request.remote.account, held, str(options.token_file or ""), options.as_user))
     return hashlib.blake2b(text.encode(), digest_size=16, person=b"boxfs start").hexdigest()
 
 
@@ -235,7 +267,7 @@ def _read(cache_dir: Path) -> Start | None:
 
 def keep(cache_dir: Path, start: Start) -> None:
     """Let the next start know this; the cache is proven to be of that account."""
-    kept = replace(start, space=None, position=None, unproven=False)
+    kept = replace(start, space=None, position=None, unproven=False, unasked=False)
     fresh = cache_dir / f"{_FILE}.new"
     fresh.write_text(json.dumps(asdict(kept), indent=1))
     fresh.chmod(0o600)

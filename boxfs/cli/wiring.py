@@ -206,6 +206,7 @@ class MountedDrive:
         if not self._known.account_id:
             self._known = of_account(self._known, account)
             keep(self._cache_dir, self._known)
+            self._beginning.proven.belongs_to(account.id, proven=True)
             self._take_account()
         return account
 

@@ -19,6 +19,7 @@ from boxfs.base.errors import (
     NameTooLong,
     NoSpace,
     NotSupported,
+    OtherAccount,
     QuotaExceeded,
     RateLimited,
     TooBig,
@@ -86,6 +87,8 @@ def reason(error: Exception) -> str:
             return f"Box refuses: {error}; ask the owner for the right to write there, then `boxfs retry`"
         case InvalidName() | NameTooLong():
             return f"Box refuses the name: {error}; rename it"
+        case OtherAccount():
+            return str(error)
         case Unauthorized():
             return "Box refuses the login: run `boxfs login`, then `boxfs retry`"
         case FsError():

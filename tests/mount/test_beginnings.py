@@ -1,7 +1,7 @@
-"""What a mount asks of Box when it begins, and what it does where that is not enough to know whose cache it has."""
+"""What a mount asks of Box when it begins, and what it does where it cannot know whose cache or whose token it has."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -83,3 +83,115 @@ def test_what_is_pending_in_a_cache_that_is_perhaps_another_accounts_is_not_sent
     with Mounted(box.url, nameless.home) as m:
         m.sync()
     assert box.read("/unsent") == b"for Ada"
+
+
+OTHERS = "and the token is of bob@example.com"
+
+
+def _of_both(box: Box, bob: Box) -> None:
+    box.upload("/hers", b"1")
+    bob.upload("/his", b"2")
+
+
+@pytest.fixture
+def bob(box: Box) -> Iterator[Box]:
+    bob = box.as_user(OTHER_TOKEN)
+    yield bob
+    bob.close()
+
+
+def _says_whose_it_is(m: Mounted) -> bool:
+    status = m.status()
+    return status["state"] == "offline" and OTHERS in str(status["errors"])
+
+
+def test_what_begins_without_box_with_another_accounts_token_shows_and_sends_nothing_to_it(
+    box: Box, bob: Box, tmp_path: Path
+) -> None:
+    _of_both(box, bob)
+    with Mounted(box.url, tmp_path) as m:
+        assert os.listdir(m.path) == ["hers"]
+        box.fault(do="status", status=503, path="^/(2.0|api)/", times=None)
+        (m.path / "unsent").write_text("for Ada")
+        (m.path / "folder").mkdir()
+        m.kill9()
+    with Mounted(box.url, tmp_path, token=OTHER_TOKEN) as m:
+        assert sorted(os.listdir(m.path)) == ["folder", "hers", "unsent"]
+        box.call("DELETE", "/_emulator/faults")
+        bob.upload("/new of his", b"3")
+        box.clear_log()
+        assert m.run("sync", "-q", str(m.path)).returncode == 1
+        eventually(lambda: _says_whose_it_is(m), "it says whose the folder is")
+        assert OTHERS in m.run("status").stdout
+        with pytest.raises(PermissionError):
+            (m.path / "hers").read_bytes()
+        assert sorted(os.listdir(m.path)) == ["folder", "hers", "unsent"]
+        assert set(_asked(box)) == {"GET /2.0/users/me"}
+        assert len(_asked(box)) == 1
+        assert m.log.count(OTHERS) == 1
+    assert set(box.files("bob@example.com")) == {"/his", "/new of his"}
+    with Mounted(box.url, tmp_path) as m:
+        m.sync()
+    assert box.read("/unsent") == b"for Ada"
+
+
+def test_what_begins_without_box_with_another_token_of_the_account_goes_on_when_box_is_back(
+    box: Box, tmp_path: Path
+) -> None:
+    with Mounted(box.url, tmp_path) as m:
+        os.listdir(m.path)
+    another = box.call("POST", "/_emulator/tokens", json={"user": "ada@example.com"})["access_token"]
+    box.fault(do="status", status=503, path="^/(2.0|api)/", times=None)
+    with Mounted(box.url, tmp_path, token=another) as m:
+        (m.path / "a").write_text("mine")
+        box.call("DELETE", "/_emulator/faults")
+        m.sync()
+        assert m.unmount().returncode == 0
+        assert set(box.files()) == {"/a"}
+        box.clear_log()
+        m.start()
+        assert "GET /2.0/users/me" not in _asked(box)  # it is known now
+
+
+def test_a_token_file_that_becomes_another_accounts_sends_nothing_to_it(box: Box, bob: Box, tmp_path: Path) -> None:
+    _of_both(box, bob)
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text("dev-token\n")
+    with Mounted(box.url, tmp_path / "home", token="", options=[f"token_file={token}"]) as m:
+        assert os.listdir(m.path) == ["hers"]
+        token.write_text(f"{OTHER_TOKEN}\n")
+        (m.path / "unsent").write_text("for Ada")
+        assert m.run("sync", "-q", str(m.path)).returncode == 1
+        eventually(lambda: _says_whose_it_is(m), "it says whose the folder is")
+        assert set(box.files("bob@example.com")) == {"/his"}
+        token.write_text("dev-token\n")
+        m.sync()
+    assert box.read("/unsent") == b"for Ada"
+
+
+def test_a_token_file_that_became_another_accounts_while_unmounted_is_refused(
+    box: Box, bob: Box, tmp_path: Path
+) -> None:
+    _of_both(box, bob)
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text("dev-token\n")
+    m = Mounted(box.url, tmp_path / "home", token="", options=[f"token_file={token}"])
+    assert m.status()["account"]["login"] == "ada@example.com"
+    assert m.unmount().returncode == 0
+    token.write_text(f"{OTHER_TOKEN}\n")
+    with pytest.raises(MountFailed, match=OTHERS) as caught:
+        m.start()
+    assert caught.value.code == 2
+
+
+def test_a_cache_of_nobody_knows_whose_does_not_begin_with_another_token_and_without_box(
+    box: Box, nameless: Mounted
+) -> None:
+    assert nameless.unmount().returncode == 0
+    box.fault(do="status", status=503, path="^/(2.0|api)/", times=None)
+    m = Mounted(box.url, nameless.home, token=OTHER_TOKEN, start=False)
+    with pytest.raises(MountFailed, match="was never asked") as caught:
+        m.start()
+    assert caught.value.code == 69
