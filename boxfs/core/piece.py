@@ -44,10 +44,12 @@ class Piece:
         """Copy what has arrived from `at` on.
 
         Needs no lock: bytes before `arrived` never change while the piece has its memory, and memory that it has lost
-        meanwhile is noticed afterwards.
+        meanwhile is noticed afterwards.  `arrived` is looked at first: where another connection takes over, the memory
+        that was in use before holds no byte that arrived after.
         """
+        arrived = self.arrived
         memory = self.buffer
-        count = min(self.arrived - at, len(buffer))
+        count = min(arrived - at, len(buffer))
         if count <= 0 or memory is None:
             return 0
         buffer[:count] = memory[at - self.start : at - self.start + count]
