@@ -64,7 +64,7 @@ class Blocks:
         self._closed = False
         self._warned = False
         self._recount: threading.Thread | None = None
-        if not self._usage.was_clean and not fresh:
+        if not fresh and not (self._usage.was_clean and len(self._layouts()) == 1):
             self._recount = threading.Thread(target=self._count_again, name="boxfs-cache-count", daemon=True)
             self._recount.start()
 
@@ -253,10 +253,29 @@ class Blocks:
         with self._lock:
             self._usage.pin(key, False)
 
+    def has_room_for(self, key: str, size: int) -> bool:
+        """Whether all of a version could be held, if what is not pinned went."""
+        missing = size - self.cached_bytes(key, size)
+        if not missing:
+            return True
+        missing += 2 * PAGE * -(-size // self._segment_bytes)  # the tables, and what is rounded up
+        with self._lock:
+            return time.monotonic() >= self._full_until and self._usage.pinned_bytes + missing <= self._limit
+
     def pins(self) -> list[str]:
         """Return the keys of all pinned versions."""
         with self._lock:
             return self._usage.pins()
+
+    def prove(self, key: str, proven: bool) -> None:
+        """Remember of a version whether the sha1 of all its bytes was right; nothing else looks at it."""
+        with self._lock:
+            if not self._closed:
+                self._usage.prove(key, proven)
+
+    def is_proven(self, key: str) -> bool:
+        with self._lock:
+            return not self._closed and self._usage.is_proven(key)
 
     def close(self) -> None:
         with self._lock:
@@ -325,16 +344,24 @@ class Blocks:
             self._warned = True
             log.warning("the cache of read files cannot %s (%s): reads go to Box instead", what, error.strerror)
 
-    # Counting again after a crash
+    # Counting again after a crash, or when the size of segments has changed with the limit
+
+    def _layouts(self) -> list[Path]:
+        """Return the folders of segments of all sizes."""
+        return [one for one in self._folder.iterdir() if one.name.startswith("s") and one.is_dir()]
 
     def _count_again(self) -> None:
         """Take the numbers from the files.  Until then those of the table hold, which lag behind by little."""
         scan = self._scan()
-        while batch := list(itertools.islice(scan, 1000)):
-            with self._lock:
-                if self._closed:
-                    return
-                self._usage.found(batch)
+        try:
+            while batch := list(itertools.islice(scan, 1000)):
+                with self._lock:
+                    if self._closed:
+                        return
+                    self._usage.found(batch)
+        except OSError as error:  # somebody removes the folder just now
+            self._complain("count", error)
+            return
         with self._lock:
             counted = [] if self._closed else self._usage.all()
         ghosts = [use for use in counted if not self._path(use.key, use.number).exists()]
@@ -347,8 +374,8 @@ class Blocks:
 
     def _scan(self) -> Iterator[tuple[str, int, int, float]]:
         """Yield what is on disk; remove what is not ours (other layouts)."""
-        for other in self._folder.iterdir():
-            if other.name.startswith("s") and other.is_dir() and other != self._root:
+        for other in self._layouts():
+            if other != self._root:
                 shutil.rmtree(other, ignore_errors=True)
         for shelf in os.scandir(self._root):
             if self._closed:

@@ -197,6 +197,103 @@ def test_a_full_disk_stores_nothing_and_says_so_once(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
+@pytest.mark.parametrize("again", [True, False], ids=["it has room again", "it stays full"])
+def test_what_is_counted_while_the_table_takes_nothing_is_not_forgotten(tmp_path: Path, again: bool) -> None:
+    """The accounting's own disk is full: later the limit holds all the same, also for the next run."""
+    blocks = Blocks(tmp_path / "blocks", 16 * MIB)
+    keys = [content_key(str(n), f"{n:040x}", MIB) for n in range(30)]
+    database = blocks._usage._db
+    database.execute(f"PRAGMA max_page_count = {database.execute('PRAGMA page_count').fetchone()[0]}")
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("boxfs.store.usage.BATCH", 2)
+    try:
+        for n, key in enumerate(keys):
+            blocks.put(key, MIB, 0, memoryview(content(MIB, n)))
+            assert disk_bytes(tmp_path) <= 16 * MIB
+            if n == 20:
+                blocks._usage.flush()
+        assert blocks.used_bytes >= disk_bytes(tmp_path)
+        assert read(blocks, 0, 10, keys[-1], MIB) == content(MIB, 29)[:10]
+        if again:
+            database.execute("PRAGMA max_page_count = 1000000")
+        assert blocks.shrink(4 * MIB) >= 4 * MIB
+        assert disk_bytes(tmp_path) <= 12 * MIB + 64 * 1024
+        assert blocks.used_bytes >= disk_bytes(tmp_path)
+    finally:
+        monkey.undo()
+        blocks.close()
+    after = Blocks(tmp_path / "blocks", 16 * MIB)
+    if after._recount is not None:
+        after._recount.join()
+    assert after.used_bytes >= disk_bytes(tmp_path)
+    for n in range(30):
+        after.put(keys[n], MIB, 0, memoryview(content(MIB, n)))
+    assert disk_bytes(tmp_path) <= 16 * MIB
+    after.close()
+
+
+def test_a_table_that_rotted_inside_is_begun_anew(tmp_path: Path) -> None:
+    blocks = Blocks(tmp_path / "blocks", 256 * MIB)
+    put(blocks, 0, SIZE)
+    for n in range(5000):
+        blocks._usage.add(f"{n:040x}-1", 0, 4096, 1.0)
+    blocks.close()
+    path = tmp_path / "blocks" / "usage.db"
+    rotten = bytearray(path.read_bytes())
+    rotten[4096:] = b"\xa5" * (len(rotten) - 4096)
+    path.write_bytes(rotten)
+    again = Blocks(tmp_path / "blocks", 256 * MIB)
+    assert read(again, 0, SIZE) == DATA
+    assert again._recount is not None
+    again._recount.join()
+    assert SIZE <= again.used_bytes <= SIZE + 64 * 1024
+    again.close()
+
+
+@pytest.mark.parametrize(("before", "after"), [(512 * MIB, 8 * MIB), (8 * MIB, 512 * MIB)])
+def test_what_another_limit_left_does_not_stay(tmp_path: Path, before: int, after: int) -> None:
+    """Segments are as large as the limit allows; those of another size are of no use, and count."""
+    first = Blocks(tmp_path / "blocks", before)
+    put(first, 0, SIZE)
+    first.close()
+    again = Blocks(tmp_path / "blocks", after)
+    assert again._recount is not None
+    again._recount.join()
+    assert disk_bytes(tmp_path) == 0
+    assert again.used_bytes == 0
+    put(again, 0, SIZE)
+    assert read(again, 0, SIZE) == DATA
+    again.close()
+    third = Blocks(tmp_path / "blocks", after)
+    assert third._recount is None
+    assert third.used_bytes >= disk_bytes(tmp_path) >= SIZE
+    third.close()
+
+
+def test_room_is_what_is_not_pinned(tmp_path: Path) -> None:
+    blocks = Blocks(tmp_path / "blocks", 8 * MIB)
+    other = content_key("8", "cd" * 20, SIZE)
+    third = content_key("9", "ef" * 20, SIZE)
+    for key in (KEY, other):
+        put(blocks, 0, SIZE, key)
+    assert blocks.has_room_for(third, SIZE)
+    blocks.pin(KEY)
+    blocks.pin(other)
+    blocks.pin(other)
+    assert not blocks.has_room_for(third, SIZE)
+    assert blocks.has_room_for(KEY, SIZE)  # it is here
+    blocks.close()
+    blocks = Blocks(tmp_path / "blocks", 8 * MIB)
+    assert not blocks.has_room_for(third, SIZE)
+    blocks.unpin(other)
+    assert blocks.has_room_for(third, SIZE)
+    blocks.pin(other)
+    assert not blocks.has_room_for(third, SIZE)
+    blocks.evict(KEY)
+    assert blocks.has_room_for(third, SIZE)
+    blocks.close()
+
+
 def test_a_folder_deleted_under_us_is_begun_again(blocks: Blocks, tmp_path: Path) -> None:
     import shutil
 
