@@ -28,6 +28,11 @@ class RunningDigest:
         self._at = 0  # invariant: _sha1 is that of [0, _at)
         self._doubted = False  # set by anybody: some of [0, _at) was fetched anew since it was hashed
 
+    @property
+    def at(self) -> int:
+        """How far it has come."""
+        return self._at
+
     def offer(self, start: int, data: memoryview) -> None:
         """[start, start + len(data)) is here: go on with it if it is next."""
         stop = start + len(data)

@@ -28,6 +28,7 @@ from boxfs.core.interface import Caller
 from boxfs.core.namespace import Namespace
 from boxfs.core.openfile import Base, OpenFile
 from boxfs.core.openfiles import OpenFiles
+from boxfs.core.source import WrongBytes
 from boxfs.core.tree import Tree
 
 MAX_SIZE = 1 << 42  # far above what any plan of Box takes; keeps sparse files within what the disk's file system can
@@ -190,7 +191,12 @@ class FileIo(Namespace):
             raise BadHandle(f"no open file {handle}")
         if offset < 0:
             raise InvalidArgument("an offset below zero")
-        return held.file.read_into(buffer, offset, self.files.open_base)
+        try:
+            return held.file.read_into(buffer, offset, self.files.open_base)
+        except WrongBytes:
+            if self.tree.watcher is not None:
+                self.tree.watcher.content_changed(held.ino)  # the kernel must not keep what was shown of them
+            raise
 
     # Writing
 

@@ -23,6 +23,7 @@ from boxfs.base.errors import FsError
 from boxfs.base.types import Etag, Ino, Item, ItemId, VersionId
 from boxfs.core.node import Content, Node
 from boxfs.core.reading import VersionReader
+from boxfs.core.source import WrongBytes
 from boxfs.store.extents import Extents
 from boxfs.store.spool import SpoolFile
 
@@ -73,6 +74,7 @@ class OpenFile:
         self.sending: list[Sending] = []  # who reads the spool for an upload
         self.reader: VersionReader | None = None  # of base, opened when first needed
         self.whole: VersionReader | None = None  # the same, where all that is read is the base's
+        self.spoiled = False  # wrong bytes of the base were shown
         self._old_readers: list[VersionReader] = []
         # Guarded by the registry's lock (core/openfiles.py)
         self.handles = 0
@@ -83,6 +85,13 @@ class OpenFile:
     def is_dirty(self) -> bool:
         """The bytes are not (or not known to be) those of a version at Box."""
         return self.spool is not None and (self.uploaded is None or self.unsaved)
+
+    @property
+    def is_spoiled(self) -> bool:
+        """Wrong bytes of the base were shown.  Who has it open gets no more of them: the kernel asks again for what it
+        was refused, and would put right bytes behind wrong ones.  Who opens it now begins anew.
+        """
+        return self.spoiled and self.spool is None
 
     # Reading
 
@@ -98,12 +107,18 @@ class OpenFile:
         """
         whole = self.whole
         if whole is not None:  # without the lock: an edit that begins just now comes after this read
-            return whole.read_into(buffer, offset)
+            try:
+                return whole.read_into(buffer, offset)
+            except WrongBytes:
+                self.spoiled, self.whole = True, None
+                raise
         if self.static is not None:
             piece = self.static[offset : offset + len(buffer)]
             buffer[: len(piece)] = piece
             return len(piece)
         with self.lock:
+            if self.is_spoiled:
+                raise WrongBytes("wrong bytes of the file were read; open it again")
             length = max(0, min(len(buffer), self.size - offset))
             below: list[tuple[int, int]] = []
             spool = self.spool

@@ -58,6 +58,8 @@ class OpenFiles:
         self._retired = Retired(int(tree.options.young_s * SECOND))  # guarded by _lock
         # Closed, but the disk was too full to record it.  Guarded by _lock, invariant: without handles, not dropped.
         self._unsaved: list[OpenFile] = []
+        # Called when what was uploaded from here, and then closed, is in the block cache as far as it takes it.
+        self.on_adopted: Callable[[Ino], None] = lambda _ino: None
         tree.on_uploaded = self._uploaded
         tree.held_inos = lambda: self._open
 
@@ -254,7 +256,7 @@ class OpenFiles:
         """Tell whether a new handle of the node may share the open file."""
         if node is None or (file.unlinked and node.parent is None):
             return file.handles > 0
-        if file.unlinked:
+        if file.unlinked or file.is_spoiled:
             return False  # the name came back with what Box has: an edit there wins over a deletion here
         if file.unsaved and file.saved_number is None:
             return True
@@ -337,17 +339,23 @@ class OpenFiles:
                 if file not in self._retired or file.adopted or item is None:
                     continue
                 file.adopted = True
-                if item.version_id is None or file.base_size or not file.size or file.spool is None:
-                    continue
-                self.spools.hold(file.spool.number)
-                source = Sending(file, 0, self.open_base, self._sent)
-            try:
-                with whole(source).open() as body:
-                    self._reading.adopt(FileVersion(item.id, item.version_id, source.size, item.sha1), body)
-            except FsError as error:
-                log.debug("%s was not kept in the cache: %s", file.node.name, error)
-            finally:
-                source.close()
+                source: Sending | None = None
+                if item.version_id is not None and file.size and not file.base_size and file.spool is not None:
+                    self.spools.hold(file.spool.number)
+                    source = Sending(file, 0, self.open_base, self._sent)
+            if source is not None:
+                self._adopt(source, item)
+            self.on_adopted(file.ino)
+
+    def _adopt(self, source: Sending, item: Item) -> None:
+        assert item.version_id is not None
+        try:
+            with whole(source).open() as body:
+                self._reading.adopt(FileVersion(item.id, item.version_id, source.size, item.sha1), body)
+        except FsError as error:
+            log.debug("%s was not kept in the cache: %s", source.file.node.name, error)
+        finally:
+            source.close()
 
     def drop_retired(self, now_ns: int) -> None:
         """Let go of spools that were kept long enough, or are too many."""

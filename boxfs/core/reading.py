@@ -34,6 +34,7 @@ Progress = Callable[[int, int], None]  # bytes held, bytes in all
 KEPT_SOURCES = 256
 PINNED_PIECE = 4 * MIB
 MOST_ROUNDS = 20
+NO_ROOM = "the cache has no room for the file; make cache_size larger or the disk emptier"
 MOST_THREADS = 64
 SETTLE_AFTER = 64  # reads; doubled each time, since it looks at every block
 
@@ -175,6 +176,8 @@ class Reading:
 
     def fetch_all(self, version: FileVersion, *, progress: Progress | None = None) -> None:
         """Bring the whole version into the cache.  Raises as `read_into` does, and NoSpace."""
+        if not self._blocks.has_room_for(version.key, version.size):
+            raise NoSpace(NO_ROOM)
         source = self._acquire(version)
         try:
             at = asked = 0
@@ -184,14 +187,19 @@ class Reading:
                     asked = source.want(
                         asked, window, piece_bytes=PINNED_PIECE, least=PINNED_PIECE if asked == at else 0
                     )
-                at = min(at - at % PINNED_PIECE + PINNED_PIECE, version.size)
+                start, at = at, min(at - at % PINNED_PIECE + PINNED_PIECE, version.size)
                 source.wait_stored(at - 1)
+                if self._blocks.missing(source.key, version.size, start, at):  # it failed before it was waited for?
+                    source.want(start, at, piece_bytes=PINNED_PIECE, least=PINNED_PIECE)
+                    source.wait_stored(at - 1)
+                    if self._blocks.missing(source.key, version.size, start, at):
+                        raise NoSpace(NO_ROOM)
                 asked = max(asked, at)
                 if progress is not None:
                     progress(at, version.size)
             source.check()
             if self._blocks.missing(source.key, version.size, 0, version.size):
-                raise NoSpace("the cache has no room for the file; make cache_size larger or the disk emptier")
+                raise NoSpace(NO_ROOM)
         finally:
             self._release(source)
 
@@ -242,8 +250,11 @@ class Reading:
                 if got < want or not self._blocks.put(version.key, version.size, at, view[:want]):
                     break
                 at += want
-        if at == version.size and version.sha1 is not None and sha1.hexdigest() != version.sha1:
-            self._blocks.evict(version.key)
+        if at == version.size and version.sha1 is not None:
+            if sha1.hexdigest() == version.sha1:
+                self._blocks.prove(version.key, True)
+            else:
+                self._blocks.evict(version.key)
 
     @property
     def connections(self) -> int:
@@ -277,6 +288,7 @@ class _Reader:
         self._rested = False  # some reads were not told to `_sequences`
         self._found = 0  # reads that found all they wanted
         self._settle_at = SETTLE_AFTER
+        self._unsure = False  # the last bytes were read, and not all before them were at hand
         self._closed = False
 
     def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
@@ -317,8 +329,8 @@ class _Reader:
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
                 self._want(offset + done, stop, sequence)
-        if stop == source.size and (sequence.from_begin or self._rested):
-            source.check()
+        if self._unsure or (stop == source.size and (sequence.from_begin or self._rested)):
+            self._unsure = not source.check()
         return done
 
     def _want(self, start: int, stop: int, sequence: Sequence) -> None:

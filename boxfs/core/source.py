@@ -43,6 +43,10 @@ STORED_AT_ONCE = 1 << 20  # bytes that go to the block cache while more of the p
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
 
 
+class WrongBytes(BadReply):
+    """What came, and was shown but for the last of it, is not what Box told the sha1 of."""
+
+
 class Source:
     def __init__(
         self,
@@ -79,7 +83,8 @@ class Source:
         self._ahead: deque[Piece] = deque()  # to be fetched when it is their turn
         self._under_way = 0  # pieces of these that are being fetched
         self._closed = False
-        self._fetched = False  # since the last check; what the disk had was checked when it came
+        # Whether bytes may have come since the sha1 of all was last right; kept with the blocks.
+        self._unproven = self._digest is not None and not blocks.is_proven(self.key)
         # All of it is on disk and proved: nothing to fetch, nothing to check.  Once true, it may be that the cache has
         # dropped some since; then a read finds less than it wants, and `want` sets it to false.
         self.at_rest = False
@@ -110,13 +115,15 @@ class Source:
         least: bytes of it that somebody waits for; they come first, and whatever the memory says.
         piece_bytes: in whole blocks.
         """
-        start -= start % BLOCK
-        stop = min(-(-stop // BLOCK) * BLOCK, self.size)
+        small = self.size <= WHOLE
+        start = 0 if small else start - start % BLOCK
+        stop = self.size if small else min(-(-stop // BLOCK) * BLOCK, self.size)
         if start >= stop:
             return stop
         waited_for = min(-(-least // BLOCK) * BLOCK + BLOCK, stop - start) if least else 0
-        granted = self._memory.take(stop - start, least=waited_for)
-        stop = min(stop, start + granted - granted % BLOCK) if granted < stop - start else stop
+        granted = self._memory.take(stop - start, least=stop if least and small else waited_for)
+        if granted < stop - start:
+            stop = start if small else start + granted - granted % BLOCK
         with self._changed:
             begun = [self._begin_locked(*gap, sticky=sticky) for gap in self._gaps_locked(start, stop, piece_bytes)]
         self._give_back(granted, begun)
@@ -146,7 +153,10 @@ class Source:
 
     def _gaps_locked(self, start: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
         """Yield what of [start, stop) is neither here nor on its way."""
-        for hole in [] if self._closed else self._blocks.missing(self.key, self.size, start, stop):
+        holes = [] if self._closed else self._blocks.missing(self.key, self.size, start, stop)
+        if holes and self.size <= WHOLE:
+            holes = [(0, self.size)]  # what is there of it too: its sha1 is that of all
+        for hole in holes:
             yield from self._pieces.gaps(*hole, most)
 
     def _give_back(self, granted: int, begun: list[Piece]) -> None:
@@ -175,30 +185,41 @@ class Source:
     def settle(self) -> None:
         """See whether all is `at_rest`.  Hashes nothing; looks at every block."""
         with self._changed:
-            proved = not self._fetched or self._digest is None or self._digest.has_proved()
+            proved = not self._unproven or self._digest is None or self._digest.has_proved()
             self.at_rest = proved and not self._pieces and self._blocks.holds_all(self.key, self.size)
 
-    def check(self) -> None:
-        """Raise BadReply where the bytes that came are not those that Box told the sha1 of; then drop them all.
+    def check(self) -> bool:
+        """Raise WrongBytes where the bytes that came are not those that Box told the sha1 of; then drop them all.
 
-        For who has read all of the version but its last bytes.  Nothing is said where not all of it is at hand.
+        For who has read all of the version but its last bytes.  What is still on its way is waited for.  Returns False
+        where not all of it is at hand, so that nothing can be said.
         """
-        if self._digest is None or not self._fetched:
-            return
-        right = self._digest.is_right(self.read_ready)
+        if self._digest is None or not self._unproven:
+            return True
+        right, at = self._digest.is_right(self.read_ready), -1
+        while right is None and self._digest.at > at:
+            at = self._digest.at
+            with memoryview(bytearray(1)) as one:
+                if self.wait(one, at):
+                    right = self._digest.is_right(self.read_ready)
         if right:
-            self._fetched = False
+            self._unproven = False
+            self._blocks.prove(self.key, True)
         if right is False:
             log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
             self.forget()
             self._blocks.evict(self.key)
             self._digest.begin_anew()  # only now: who stores a piece goes on with what is at hand
-            raise BadReply(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
+            raise WrongBytes(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
+        return right is not None
 
     def _begin_locked(self, start: int, stop: int, *, sticky: bool = False, scattered: bool = False) -> Piece:
-        self._fetched, self.at_rest = True, False
+        self.at_rest = False
         if self._digest is not None:
             self._digest.doubt(start)
+            if not self._unproven:
+                self._unproven = True
+                self._blocks.prove(self.key, False)
         piece = Piece(start, stop, sticky=sticky, scattered=scattered)
         piece.job = Job(lambda: self._fetch(piece, 0), small=stop - start <= SMALL)
         self._pieces.add(piece)
@@ -210,19 +231,23 @@ class Source:
         Returns how many; 0: nothing is on its way (any more).  urgent: somebody waits, let it go first.
         Raises what the fetch raised, and Unreachable where nothing moves.
         """
-        begun = time.monotonic()
+        moved = time.monotonic()
+        gives_up = False
         with self._changed:
             piece = self._pieces.at(at)
             if piece is None:
                 return 0
             until = min(at + len(buffer), piece.stop)
+            got = piece.got
             while not piece.done and piece.arrived < until:
                 if urgent and not piece.job.urgent:
                     self._workers.submit(piece.job, urgent=True)
                 now = time.monotonic()
-                moved = max(begun, piece.moved_at or 0.0)
-                if now >= moved + self._patience_s:
-                    raise Unreachable(f"Box sent nothing for {self._patience_s:.0f} s; try again")
+                if piece.got > got:  # another connection that takes over is no progress
+                    moved = max(moved, piece.moved_at or now)
+                got = piece.got
+                if gives_up := now >= moved + self._patience_s:
+                    break
                 stalled = piece.moved_at is not None and now >= piece.moved_at + self._stall_s
                 if stalled and piece.attempt + 1 < ATTEMPTS:
                     self._try_anew_locked(piece, now)
@@ -230,6 +255,9 @@ class Source:
                 self._changed.wait(min(moved + self._patience_s - now, self._stall_s))
             if piece.arrived <= at and piece.error is not None:
                 raise piece.error
+        if gives_up:
+            self._drop(lambda other: other is piece, None)  # who asks again gets connections that did not hang
+            raise Unreachable(f"Box sent nothing for {self._patience_s:.0f} s; try again")
         return piece.copy_into(buffer, at)
 
     def wait_stored(self, at: int) -> None:

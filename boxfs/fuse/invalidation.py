@@ -105,6 +105,7 @@ class Invalidator:
 
     # The core calls these
     def content_changed(self, ino: Ino) -> None:
+        self._operations.views.node(ino)  # who opens it from now on gets no pages of who has it open
         self._put(("content", ino))
 
     def attributes_changed(self, ino: Ino) -> None:

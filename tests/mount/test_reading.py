@@ -122,6 +122,22 @@ def test_a_save_by_others_does_not_reach_an_open_file_and_the_next_open_sees_it(
     eventually(lambda: (mounted.path / "f").read_bytes() == new, "the new content is there")
 
 
+def test_wrong_bytes_are_an_error_and_do_not_stay_in_the_kernel(box: Box, mounted: Mounted) -> None:
+    """They were shown, but for the last of them, before the sha1 was known.
+
+    The kernel asks again, page by page, for what it was refused: who has the file open must not get right bytes behind
+    the wrong ones.  Who opens it again gets the right ones.
+    """
+    data = content(6 * MIB)
+    box.upload("/f", data)
+    eventually(lambda: (mounted.path / "f").exists(), "the file is listed")
+    box.fault(path="^/dl", do="corrupt", times=1)
+    with pytest.raises(OSError, match="Input/output error"):
+        (mounted.path / "f").read_bytes()
+    for _ in range(2):
+        assert (mounted.path / "f").read_bytes() == data
+
+
 def test_an_indexer_gets_cached_files_only(box: Box, tmp_path: Path) -> None:
     box.upload("/f", content(10_000))
     program = os.path.basename(os.path.realpath(sys.executable))

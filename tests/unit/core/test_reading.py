@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from boxfs.base.errors import BadReply, Changed, NotReady, Unreachable
+from boxfs.base.errors import BadReply, Changed, Denied, NoSpace, NotReady, Unreachable
+from boxfs.core.digest import RunningDigest
 from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
 from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
@@ -23,7 +26,8 @@ MIB = 1 << 20
 class Setup:
     def __init__(self, folder: Path, limit: int = 256 * MIB, **options: float) -> None:
         self.box = ScriptedBox()
-        self.blocks = Blocks(folder / "blocks", limit)
+        self.folder = folder / "blocks"
+        self.blocks = Blocks(self.folder, limit)
         self.now_s = 0.0  # by the clock that downloads are timed by
         given = ReadingOptions(**{"stall_s": 300.0, **options})  # type: ignore[arg-type]
         self.reading = Reading(self.box, self.blocks, given, clock=lambda: self.now_s)
@@ -502,3 +506,199 @@ def test_a_cached_block_that_rotted_is_fetched_again(make: Callable[..., Setup],
     before = setup.box.sent
     assert again.read(version, 4 * BLOCK, 3 * BLOCK) == data[4 * BLOCK : 7 * BLOCK]
     assert setup.box.sent == before + BLOCK
+
+
+def test_wrong_bytes_that_came_by_parts_are_not_read_through_later(make: Callable[..., Setup]) -> None:
+    """Of a part there is nothing to prove it by; who reads all of the file, in another run even, has the sha1."""
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    for at in (2 * MIB, MIB, 0):
+        setup.box.faults.extend([wrong] if at == MIB else [])
+        setup.read(version, at, MIB)
+    deadline = time.monotonic() + 60
+    while setup.reading.cached_bytes(version) < len(data):  # shown before it is stored
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    setup.close()
+    setup.blocks = Blocks(setup.folder, 256 * MIB)
+    setup.reading = Reading(setup.box, setup.blocks)
+    reader = setup.open(version)
+    with pytest.raises(BadReply):
+        read_through(reader, len(data))
+    assert read_through(reader, len(data)) == data
+    reader.close()
+
+
+def test_the_last_bytes_wait_for_those_before_that_are_still_on_their_way(make: Callable[..., Setup]) -> None:
+    """The kernel asks for several parts at once: the last one may come before one that is wrong."""
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    under_way, go = threading.Event(), threading.Event()
+    right = setup.box.read
+
+    def second_is_wrong_and_late(version_id: str, start: int, stop: int) -> Iterator[bytes]:
+        found = right(version_id, start, stop)
+        if start != MIB:
+            yield from found
+            return
+        under_way.set()
+        assert go.wait(60)
+        yield from wrong(found)
+
+    setup.box.read = second_is_wrong_and_late  # type: ignore[method-assign]
+    reader = setup.open(version)
+    assert read(reader, 0, MIB) == data[:MIB]
+    with ThreadPoolExecutor(2) as pool:
+        second = pool.submit(read, reader, MIB, MIB)
+        assert under_way.wait(60)
+        last = pool.submit(read, reader, 2 * MIB, MIB)
+        deadline = time.monotonic() + 60
+        while setup.reading.cached_bytes(version) < 2 * MIB:  # the last ones are here
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        go.set()
+        assert second.result(60) != data[MIB : 2 * MIB]
+        with pytest.raises(BadReply):
+            last.result(60)
+    reader.close()
+
+
+def test_what_was_proven_once_is_not_hashed_again(make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    reader = setup.open(version)
+    assert read_through(reader, len(data)) == data
+    reader.close()
+    setup.close()
+    setup.blocks = Blocks(setup.folder, 256 * MIB)
+    setup.reading = Reading(setup.box, setup.blocks)
+    monkeypatch.setattr(RunningDigest, "is_right", lambda *_: pytest.fail("it was hashed again"))
+    reader = setup.open(version)
+    assert read_through(reader, len(data)) == data
+    reader.close()
+    setup.reading.evict(version)
+    assert not setup.blocks.is_proven(version.key)
+
+
+def test_a_small_file_of_which_a_part_is_here_comes_whole_again_and_is_checked(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(300_000)
+    version = setup.box.add("7", data)
+    assert setup.blocks.put(version.key, version.size, 0, memoryview(data)[:BLOCK])
+    setup.box.faults.append(wrong)
+    assert setup.read(version, 2 * BLOCK, 1000) == data[2 * BLOCK : 2 * BLOCK + 1000]
+    assert [(start, stop) for _, start, stop in setup.box.asked] == [(0, 300_000)] * 2
+
+
+def test_a_small_file_for_which_memory_is_short_is_not_begun_ahead(make: Callable[..., Setup]) -> None:
+    setup = make(memory_bytes=BLOCK)
+    version = setup.box.add("7", content(300_000))
+    assert not setup.reading.prefetch(version)
+    assert setup.read(version, 0, 300_000) == content(300_000)
+    assert setup.box.asked == [("7", 0, 300_000)]
+
+
+def test_what_hangs_for_ever_hangs_no_later_read(make: Callable[..., Setup]) -> None:
+    """The first reads hang on connections that give neither bytes nor an end; the file stays open."""
+    setup = make(stall_s=0.05, patience_s=0.5)
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    go = threading.Event()
+
+    def silent(right: Iterator[bytes]) -> Iterator[bytes]:
+        assert go.wait(120)
+        yield from right
+
+    setup.box.faults.extend([silent] * 3)
+    reader = setup.open(version)
+    try:
+        with pytest.raises(Unreachable):
+            read(reader, 0, 500_000)
+        setup.box.faults.clear()  # all three may not have been needed
+        for _ in range(20):
+            with contextlib.suppress(Unreachable):  # this machine may be slower than the patience
+                assert read(reader, 0, 500_000) == data[:500_000]
+                break
+        else:
+            pytest.fail("it still hangs")
+    finally:
+        go.set()
+        reader.close()
+
+
+def test_connections_that_take_over_do_not_lengthen_the_patience(
+    make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make(stall_s=10.0, patience_s=15.0)
+    version = setup.box.add("7", content(3 * MIB))
+    go = threading.Event()
+
+    def silent(right: Iterator[bytes]) -> Iterator[bytes]:
+        assert go.wait(120)
+        yield from right
+
+    setup.box.faults.extend([silent] * 3)
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    real_wait = threading.Condition.wait
+
+    def wait(self: threading.Condition, timeout: float | None = None) -> bool:
+        if timeout is None or threading.current_thread() is not threading.main_thread():
+            return real_wait(self, timeout)
+        now[0] += timeout
+        return real_wait(self, 0.01)
+
+    reader = setup.open(version)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Condition, "wait", wait)
+        with pytest.raises(Unreachable):
+            read(reader, 0, 500_000)
+    assert now[0] <= 1000 + 15.0
+    go.set()
+    reader.close()
+
+
+def test_fetch_all_says_what_went_wrong_also_of_what_failed_before_it_was_waited_for(
+    make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make()
+    version = setup.box.add("7", content(10 * MIB))
+    failed, right = threading.Event(), setup.box.read
+
+    def refuse_all_but_the_first(version_id: str, start: int, stop: int) -> Iterator[bytes]:
+        if start:
+            failed.set()
+            raise Denied("403")
+        assert failed.wait(60)
+        return right(version_id, start, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(setup.box, "read", refuse_all_but_the_first)
+        with pytest.raises(Denied):
+            setup.reading.fetch_all(version)
+    setup.reading.fetch_all(version)
+    assert setup.reading.cached_bytes(version) == version.size
+
+
+def test_fetch_all_asks_for_nothing_that_there_is_no_room_for(make: Callable[..., Setup]) -> None:
+    """A pin is tried again every minute: it must not download the same gigabytes each time."""
+    setup = make(limit=8 * MIB)
+    small, large = setup.box.add("7", content(5 * MIB)), setup.box.add("8", content(9 * MIB, 1), file_id="2")
+    middle = setup.box.add("9", content(4 * MIB, 2), file_id="3")
+    for _ in range(2):
+        with pytest.raises(NoSpace):
+            setup.reading.fetch_all(large)
+    assert setup.box.asked == []
+    setup.reading.pin(small)
+    setup.reading.fetch_all(small)
+    setup.reading.pin(middle)
+    asked = len(setup.box.asked)
+    with pytest.raises(NoSpace):
+        setup.reading.fetch_all(middle)
+    assert len(setup.box.asked) == asked
+    setup.reading.unpin(small)
+    setup.reading.fetch_all(middle)
+    assert setup.reading.cached_bytes(middle) == middle.size
