@@ -131,7 +131,9 @@ class Served:
         return self._drive.pinning.pinned()
 
     def _clear_cache(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
-        return {"bytes": self._drive.blocks.clear()}
+        freed = self._drive.blocks.clear()
+        self._drive.pinning.start()  # what is pinned comes again
+        return {"bytes": freed}
 
     def _log_level(self, args: Mapping[str, Any], progress: Progress) -> Any:  # noqa: ARG002
         logs.set_level(str(args["level"]))

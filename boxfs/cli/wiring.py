@@ -167,6 +167,7 @@ class MountedDrive:
         self.pinning = Pinning(self.tree, self.reading, incoming.listed)
         opened.callback(self.pinning.close)
         self.files.listeners.append(self.pinning)
+        self.tree.on_moved, self.files.files.on_adopted = self.pinning.moved, self.pinning.uploaded
         self.files.foresight = Foresight(
             self.tree,
             self.reading,

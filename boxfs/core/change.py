@@ -31,6 +31,7 @@ class Change:
 
     def __init__(self, tree: Tree, *, asked: bool = False) -> None:
         self.tree = tree
+        self.moved: list[Ino] = []  # what a program moved from one folder to another, or removed
         self.renamed_in: dict[Ino, None] = {}  # folders whose listings do not stand any more, unknown to the kernel
         self._notes_names = not asked
         self.touched: dict[Ino, Node | None] = {}  # final state of all that this change put or removed
@@ -127,6 +128,8 @@ class Change:
             self._note_names(node.parent)
             if old is not None and old.parent != node.parent:
                 self._note_names(old.parent)
+        elif old is not None and old.parent != node.parent:
+            self.moved.append(ino)
         self.dirty[ino] = self.touched[ino] = node
         self._mark(node)
         if node.is_folder and old is not None and old.item_id != node.item_id:

@@ -1,11 +1,13 @@
 """Pinning: files and folders that are kept whole on this machine, readable offline, and fresh.
 
 The set of pins (items of Box, by kind and id) is a fact of the records, so it lives through restarts and a cache that
-was cleared.  Whatever is below a pinned folder is pinned.  A pinned file is fetched when it is pinned, when Box has new
-bytes of it, and at start-up what is missing; its blocks are not evicted.  What cannot be fetched now (no network, no
-room) is tried again, and said in `progress`.
+was cleared.  Whatever is below a pinned folder is pinned.  A pinned file is fetched when it is pinned or comes to be
+below a pinned folder, when Box has new bytes of it, and at start-up what is missing; its blocks are not evicted.  What
+cannot be fetched now (no network, no room) is tried again, and said in `progress`.
 
-Threads: jobs on workers of its own; whoever tells of changes (Watcher) is answered at once.
+Files with the same bytes share their blocks, so what one of them holds stays while another is pinned.
+
+Threads: jobs on workers of its own; whoever tells of changes (Watcher, `moved`, `uploaded`) is answered at once.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ class Pinning:
         self._running: list[Ino] = []  # being looked at; one may be queued again meanwhile
         self._again: threading.Timer | None = None
         self._sweep = False  # pins of the cache that stem from an earlier run are still to be compared
+        self._letting_go = False  # what is pinned no more is about to be looked for
         self._closed = False
 
     # What people ask for
@@ -101,16 +104,23 @@ class Pinning:
     def evict(self, ino: Ino) -> tuple[int, int]:
         """Drop the bytes of the file, or of all that the tree knows below the folder; return how many files and bytes.
 
-        Raises NotFound, InvalidArgument where it is pinned.  Bytes that Box does not have are not the cache's.
+        Raises NotFound, InvalidArgument where it is pinned, or a pinned file has the same bytes.  Bytes that Box does
+        not have are not the cache's.
         """
         node = self._node(ino)
         files = freed = 0
+        with self._lock:
+            kept = self._keys_locked()
         for each in [node] if not node.is_folder else [node, *self._tree.descendants(ino)]:
             if self.is_pinned(each.ino):
                 if each.ino == ino:
                     raise InvalidArgument("it is pinned; unpin it first")
                 continue
             version = version_of(each)
+            if version is not None and version.key in kept:
+                if each.ino == ino:
+                    raise InvalidArgument("a pinned file has the same bytes; unpin that one first")
+                continue
             if version is not None:
                 size = self._reading.evict(version)
                 files, freed = files + bool(size), freed + size
@@ -197,13 +207,26 @@ class Pinning:
 
     def entry_gone(self, parent: Ino, name: str) -> None:
         del parent, name
-        if self._pins:
-            self._workers.submit(Job(self._let_go, small=True), urgent=False)
+        self._let_go_soon()
 
     def names_changed(self, folder: Ino) -> None: ...
 
     def everything_changed(self) -> None:
         self.start()
+
+    # What came through the mount, of which watchers do not hear
+
+    def moved(self, ino: Ino) -> None:
+        """The file or folder was moved here from one folder to another, or removed."""
+        if self._pins:
+            if self.is_pinned(ino):
+                self._look(ino)
+            self._let_go_soon()
+
+    def uploaded(self, ino: Ino) -> None:
+        """Box has the bytes that were written here, and so has the cache, if it could take them."""
+        if self._pins and self.is_pinned(ino):
+            self._look(ino)
 
     # Inside
 
@@ -273,9 +296,12 @@ class Pinning:
         with self._lock:
             old = self._held.get(node.ino)
             held = self._held[node.ino] = _Held(version)
-        self._reading.pin(version)
-        if old is not None and old.version.key != version.key:
-            self._reading.unpin(old.version)
+            self._reading.pin(version)
+            if old is not None and old.version.key != version.key and old.version.key not in self._keys_locked():
+                self._reading.unpin(old.version)
+        if not self.is_pinned(node.ino):  # no more, since somebody looked
+            self._let_go()
+            return
 
         def tell(here: int, _size: int) -> None:
             held.here = here
@@ -302,13 +328,23 @@ class Pinning:
         for ino in failed:
             self._look(ino)
 
+    def _let_go_soon(self) -> None:
+        with self._lock:
+            if self._letting_go or not self._held:
+                return
+            self._letting_go = True
+        self._workers.submit(Job(self._let_go, small=True), urgent=False)
+
     def _let_go(self) -> None:
         """Unpin the blocks of files that are pinned no more, or gone."""
         with self._lock:
-            gone = [ino for ino in self._held if not self.is_pinned(ino)]
-            versions = [self._held.pop(ino).version for ino in gone]
-            kept = {held.version.key for held in self._held.values()}
+            self._letting_go = False
+            gone = [self._held.pop(ino).version for ino in list(self._held) if not self.is_pinned(ino)]
+            kept = self._keys_locked() if gone else set()
+            for version in gone:
+                if version.key not in kept:
+                    self._reading.unpin(version)
             self._failed = {ino: why for ino, why in self._failed.items() if self.is_pinned(ino)}
-        for version in versions:
-            if version.key not in kept:
-                self._reading.unpin(version)
+
+    def _keys_locked(self) -> set[str]:
+        return {held.version.key for held in self._held.values()}

@@ -56,6 +56,8 @@ class Tree:
         self.on_pending: Callable[[], None] = lambda: None
         # Called after an upload was acknowledged (node as it was, item as it is, extents of its spool), no lock held.
         self.on_uploaded: Callable[[Node, Item, str], None] = lambda _node, _item, _extents: None
+        # Called after a program moved an inode to another folder, or removed it, with the tree's lock free.
+        self.on_moved: Callable[[Ino], None] = lambda _ino: None
         # Called when no row names a spool file any more, with no lock held, after on_uploaded.
         self.on_spool_free: Callable[[int], None] = lambda _number: None
         # Inodes that open files hold although no row may have them any more.
@@ -287,6 +289,8 @@ class Tree:
                 self.watcher.names_changed(folder)
         for action in change.after:
             action()
+        for ino in change.moved:
+            self.on_moved(ino)
         if woke:
             self.on_pending()
 
