@@ -238,15 +238,23 @@ def _skip(response: Response, count: int) -> None:
 
 
 def _begins_at(response: Response, start: int, stop: int) -> int:
-    """Return the offset of the body's first byte.  Raises BadReply where it is not what was asked for."""
+    """Return the offset of the body's first byte.  Raises BadReply where it is not what was asked for.
+
+    A whole body that is too short for the range is none of the file's: it is the page of a proxy, say.
+    """
+    if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        raise BadReply("a download came encoded, which was not asked for")
+    length = response.headers.get("content-length", "").strip()
     if response.status == 200:
+        if length.isdecimal() and int(length) < stop:
+            raise BadReply("a download sent something else, which is too short")
         return 0  # the range was ignored: all of it comes
     if response.status != 206:
         raise BadReply(f"a download was answered with {response.status}")
     said = response.headers.get("content-range", "").strip()
     given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", said, re.IGNORECASE)
-    if given is not None and int(given[1]) == start:
+    if given is not None and int(given[1]) == start and (given[3] == "*" or int(given[3]) >= stop):
         return start
-    if not said and response.headers.get("content-length", "").strip() == str(stop - start):
+    if not said and length == str(stop - start):
         return start  # a part, of the length that was asked for
     raise BadReply("a download sent another range than was asked for")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import threading
@@ -139,11 +140,33 @@ def test_a_download_that_gives_nothing_again_and_again_raises() -> None:
         b"".join(box.download(ItemId("7"), None).read_range(0, 1000))
 
 
-@pytest.mark.parametrize("given", ["bytes 0-9/100", "nonsense", ""])
+@pytest.mark.parametrize("given", ["bytes 0-9/100", "bytes 10-19/15", "nonsense", ""])
 def test_another_range_than_asked_is_refused(given: str) -> None:
     box, _ = drive(FOUND, reply(206, b"0123456789", {"Content-Range": given}))
     with pytest.raises(BadReply):
         b"".join(box.download(ItemId("7"), None).read_range(10, 20))
+
+
+@pytest.mark.parametrize("page", [b"<html>log in to the network</html>", b""])
+def test_the_page_of_a_proxy_is_not_the_file(page: bytes) -> None:
+    told = reply(200, page, {"Content-Length": str(len(page)), "Content-Type": "text/html"})
+    box, _ = drive(FOUND, told)
+    buffer = memoryview(bytearray(100))
+    with pytest.raises(BadReply):
+        next(box.download(ItemId("7"), None).read_into(buffer, 0))
+    assert bytes(buffer) == bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(200, {}), (206, {"Content-Range": f"bytes 0-99/{len(DATA)}"})], ids=["whole", "part"]
+)
+def test_bytes_that_come_encoded_are_not_taken_for_the_files(status: int, headers: dict[str, str]) -> None:
+    body = gzip.compress(DATA)
+    box, _ = drive(FOUND, reply(status, body, {"Content-Encoding": "gzip", **headers}))
+    with pytest.raises(BadReply):
+        next(box.download(ItemId("7"), None).read_into(memoryview(bytearray(100)), 0))
+    box, _ = drive(FOUND, reply(status, DATA[: 100 if headers else None], {"Content-Encoding": "identity", **headers}))
+    assert b"".join(box.download(ItemId("7"), None).read_range(0, 100)) == DATA[:100]
 
 
 def test_a_part_that_says_no_range_is_taken_by_its_length() -> None:
