@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -21,6 +22,16 @@ PIECE_BYTES = 128 * 1024
 # A connection that idled longer is not trusted with a request that cannot be repeated: its server may be closing it.
 IDLE_S = 20.0
 UNUSED_S = 3.0  # a server may end a connection over which nothing comes sooner than others
+
+# Whose server is out of reach without a word (another network, a machine that slept) is dropped by the kernel within
+# twenty seconds, before the last connection that a read is tried over (core/source.py), also where it idles in a pool.
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+]
 
 _REQUIRED = (ssl.CERT_REQUIRED, "CERT_REQUIRED", "REQUIRED")
 
@@ -57,11 +68,11 @@ class Adapter(HTTPAdapter):
         pool._put_conn(connection)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, blocksize=PIECE_BYTES, **kwargs)
+        super().init_poolmanager(*args, blocksize=PIECE_BYTES, socket_options=_SOCKET_OPTIONS, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pool_classes
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager = super().proxy_manager_for(*args, socket_options=_SOCKET_OPTIONS, **kwargs)
         manager.pool_classes_by_scheme = self._pool_classes
         return manager
 

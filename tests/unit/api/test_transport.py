@@ -16,6 +16,8 @@ from boxfs.api.http import Bytes, Lost, NotSent, Request, TimedOut, Timeouts
 from boxfs.api.transport import RequestsTransport
 from boxfs.base.errors import InvalidArgument
 from boxfs.base.types import ItemId
+from boxfs.core.reading import ReadingOptions
+from boxfs.core.source import ATTEMPTS
 from tests.unit.api.rawserver import Got, answer, serving
 
 
@@ -184,6 +186,22 @@ def test_a_closed_transport_sends_nothing() -> None:
     transport.close()
     with pytest.raises(Cancelled):
         transport.send(Request("GET", "http://127.0.0.1:9/"))
+
+
+def test_the_kernel_finds_out_when_a_server_is_out_of_reach() -> None:
+    with serving(lambda got, sock: answer(body=b"x")) as server:
+        transport = RequestsTransport()
+        transport.send(Request("GET", server.url)).read()
+        pools = transport._adapter.poolmanager.pools
+        [pool] = [pools[key] for key in pools.keys()]  # noqa: SIM118 - it is no dict
+        connection = pool._get_conn()
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        idle_s, between_s, times = (connection.sock.getsockopt(socket.IPPROTO_TCP, each) for each in options)
+        assert connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert idle_s + between_s * times < (ATTEMPTS - 1) * ReadingOptions().stall_s
+        pool._put_conn(connection)
+        transport.close()
 
 
 def test_ranges_of_a_download_come_over_one_connection() -> None:
