@@ -12,8 +12,8 @@ from boxfs.base.errors import InvalidArgument
 from boxfs.base.types import ROOT_FOLDER, ROOT_INO, Kind
 from boxfs.core.pinning import Pinning
 from boxfs.core.reading import Reading
-from boxfs.core.source import FileVersion
 from boxfs.core.surroundings import version_of
+from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
 from tests.support.downloads import content
 from tests.support.drive import Drive
