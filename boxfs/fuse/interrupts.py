@@ -92,11 +92,16 @@ def is_to_be_let_go(request: Request) -> bool:
 
 
 class Interrupts:
-    """find: return the request of that unique while a worker is at it.  fd: the connection to the kernel."""
+    """find: return the request of that unique while it is not answered.  fd: the connection to the kernel.
+    answered: told of a request that nobody needs to answer any more.
+    """
 
-    def __init__(self, fd: int, find: Callable[[int], Request | None]) -> None:
+    def __init__(
+        self, fd: int, find: Callable[[int], Request | None], answered: Callable[[int], None] = lambda _unique: None
+    ) -> None:
         self._fd = fd
         self._find = find
+        self._answered = answered
         self._lock = threading.Lock()
         self._is_over = threading.Event()
         # guarded by _lock
@@ -138,6 +143,7 @@ class Interrupts:
                 log.debug("a request (opcode %d) could not be interrupted: %s", request.opcode, error)
         else:
             log.debug("process %d was ended while it waited (opcode %d)", request.pid, request.opcode)
+            self._answered(unique)
         return True
 
     def _look_again(self) -> None:

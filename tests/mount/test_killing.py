@@ -26,25 +26,26 @@ MANY = 40
 class Silence:
     """A mount whose Box takes requests for listings and bytes and never answers; `f0`.. and `d0`.. are asked for."""
 
-    def __init__(self, server: EmulatorProcess, home: Path) -> None:
+    def __init__(self, server: EmulatorProcess, home: Path, *options: str) -> None:
         self.other = Box(server.url)
         for number in range(MANY):
             self.other.upload(f"/f{number}", b"f" * 300_000)
         for number in range(4):
             self.other.makedirs(f"/d{number}/sub")
-        self.mount = Mounted(server.url, home, options=["timeout=3600", "drain_timeout=1", "settle=0"])
+        self.mount = Mounted(server.url, home, options=["timeout=3600", "drain_timeout=1", "settle=0", *options])
         os.listdir(self.mount.path)
         self.folder = self.other.folder_id("/d0")
         for path in ("/content", r"/folders/\d+/items"):
             self.other.fault(do="stall", seconds=None, at="before", path=path, method="GET", times=None)
         self.programs: list[subprocess.Popen[str]] = []
 
-    def run(self, *words: str) -> subprocess.Popen[str]:
+    def run(self, *words: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """cwd: where it begins, else in the mount."""
         out = subprocess.PIPE
         # What runs in the background (these tests may) has some signals ignored, and passes that on.
         words = ("env", "--default-signal", *words)
         self.programs.append(
-            subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, text=True, cwd=self.mount.path)
+            subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, text=True, cwd=cwd or self.mount.path)
         )
         return self.programs[-1]
 
@@ -82,14 +83,20 @@ def _task(pid: int) -> tuple[str, str, str]:
         return "Z", "", ""
 
 
-@pytest.fixture
-def silence(tmp_path: Path) -> Iterator[Silence]:
-    with EmulatorProcess(tmp_path / "server" / "data") as process:
-        scene = Silence(process, tmp_path / "m")
+@contextlib.contextmanager
+def _silence(folder: Path, *options: str) -> Iterator[Silence]:
+    with EmulatorProcess(folder / "server" / "data") as process:
+        scene = Silence(process, folder / "m", *options)
         try:
             yield scene
         finally:
             scene.close()
+
+
+@pytest.fixture
+def silence(tmp_path: Path) -> Iterator[Silence]:
+    with _silence(tmp_path) as scene:
+        yield scene
 
 
 def _ended(program: subprocess.Popen[str]) -> int:
@@ -160,6 +167,18 @@ def test_with_forty_readers_waiting_others_are_answered(silence: Silence) -> Non
     for program in silence.programs[:MANY]:
         program.kill()
     assert {program.wait(60) for program in silence.programs[:MANY]} == {-signal.SIGKILL}
+
+
+def test_with_as_many_waiting_as_may_be_each_can_be_killed(tmp_path: Path) -> None:
+    """Two requests may be at work, and wait; two more are held.  No answer of Box makes room for any of them."""
+    with _silence(tmp_path, "workers=2") as silence:
+        for number in range(4):
+            silence.waits(silence.run("ls", str(silence.mount.path / f"d{number}"), cwd=tmp_path))
+        silence.asked(2)
+        for program in reversed(silence.programs):
+            program.kill()
+            assert program.wait(60) == -signal.SIGKILL
+        assert silence.mount.alive
 
 
 @pytest.mark.parametrize("cure", ["mount", "umount"])
