@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from boxfs.api.http import Response
+
 
 @dataclass
 class Got:
@@ -89,3 +91,14 @@ def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[Raw
         yield server
     finally:
         server.close()
+
+
+def read_out(response: Response, step: int) -> bytes:
+    """Return the body as `read_into` gives it, asked for in such steps."""
+    whole, buffer = b"", memoryview(bytearray(step))
+    try:
+        while count := response.read_into(buffer):
+            whole += buffer[:count]
+    finally:
+        response.close()
+    return whole

@@ -13,7 +13,7 @@ import pytest
 from boxfs.api.http import Lost, NotSent, Request, Response, TimedOut
 from boxfs.api.transport import RequestsTransport
 from tests.support import certificates
-from tests.unit.api.rawserver import Got, RawServer, answer, serving
+from tests.unit.api.rawserver import Got, RawServer, answer, read_out, serving
 
 DATA = bytes(range(256)) * 4096
 STEP = 300_000
@@ -43,13 +43,7 @@ class Place:
         )
 
     def read(self, read_timeout_s: float = 60) -> bytes:
-        response, whole, buffer = self.send(read_timeout_s), b"", memoryview(bytearray(STEP))
-        try:
-            while count := response.read_into(buffer):
-                whole += buffer[:count]
-        finally:
-            response.close()
-        return whole
+        return read_out(self.send(read_timeout_s), STEP)
 
     def close(self) -> None:
         self.transport.close()

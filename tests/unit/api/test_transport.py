@@ -18,7 +18,7 @@ from boxfs.base.errors import InvalidArgument
 from boxfs.base.types import ItemId
 from boxfs.core.reading import ReadingOptions
 from boxfs.core.source import ATTEMPTS
-from tests.unit.api.rawserver import Got, answer, serving
+from tests.unit.api.rawserver import Got, answer, read_out, serving
 
 
 def sent(url: str, **options: object) -> bytes:
@@ -227,17 +227,6 @@ def test_ranges_of_a_download_come_over_one_connection() -> None:
         drive.close()
 
 
-def read_into(transport: RequestsTransport, request: Request, step: int = 1000) -> bytes:
-    """The body as `read_into` gives it."""
-    response, whole, buffer = transport.send(request), b"", memoryview(bytearray(step))
-    try:
-        while count := response.read_into(buffer):
-            whole += buffer[:count]
-    finally:
-        response.close()
-    return whole
-
-
 CHUNKED = b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n"
 
 
@@ -251,7 +240,7 @@ def test_a_body_is_read_into_memory_and_its_connection_used_again(reply: bytes, 
     with serving(lambda got, sock: reply) as server:
         transport = RequestsTransport()
         for _ in range(3):
-            assert read_into(transport, Request("GET", server.url, stream=stream)) == body
+            assert read_out(transport.send(Request("GET", server.url, stream=stream)), 1000) == body
         assert server.connections == 1
         transport.close()
 
@@ -276,7 +265,7 @@ def test_a_stall_while_reading_into_memory_is_a_time_out() -> None:
     with serving(lambda got, sock: answer(body=b"half", length=8)) as server:
         transport = RequestsTransport()
         with pytest.raises(TimedOut):
-            read_into(transport, Request("GET", server.url, stream=True, read_timeout_s=0.05))
+            read_out(transport.send(Request("GET", server.url, stream=True, read_timeout_s=0.05)), 1000)
         transport.close()
 
 

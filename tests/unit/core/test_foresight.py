@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,7 @@ from boxfs.store.blocks import Blocks
 from tests.support.downloads import content
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Machine
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+from tests.support.waiting import until
 
 
 class Setup:

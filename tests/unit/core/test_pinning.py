@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from boxfs.store.blocks import Blocks
 from tests.support.downloads import content
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Machine
+from tests.support.waiting import until
 
 
 class Pinned:
@@ -45,13 +45,6 @@ class Pinned:
         self.pinning.close()
         self.reading.close()
         self.blocks.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests.support.downloads import content
 from tests.support.drive import Drive
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Heard
+from tests.support.waiting import until
 
 
 class Home:
@@ -68,13 +68,6 @@ class Home:
         self.reading.close()
         self.drive.close()
         self.blocks.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 @pytest.fixture

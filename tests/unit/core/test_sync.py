@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from boxfs.core.planner import Plan
 from boxfs.core.status import PendingItem, Progress, State
 from tests.support.memoryremote import MemoryRemote
 from tests.support.syncing import Clock, Machine
+from tests.support.waiting import until
 
 PATIENCE_S = 60.0
 
@@ -34,13 +35,6 @@ def running(remote: MemoryRemote, tmp_path: Path) -> Iterator[Machine]:
     remote.offline = False
     assert machine.sync.stop(PATIENCE_S), "all threads end"
     machine.close()
-
-
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def fill(machine: Machine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from boxfs.base.errors import Unreachable
 from boxfs.base.types import ROOT_INO, Ino
 from boxfs.core.walking import MOST_AHEAD, Walking
+from tests.support.waiting import until
 
 
 class Forest:
@@ -59,13 +59,6 @@ class Forest:
         with self.lock:
             if folder not in self.listed:
                 self.listed.append(folder)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.0005)
 
 
 def quiet(walking: Walking) -> bool:

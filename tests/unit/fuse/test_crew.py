@@ -9,7 +9,6 @@ import os
 import queue
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from boxfs.fuse import crew as crew_module
 from boxfs.fuse import interrupts
 from boxfs.fuse.crew import LISTENERS, Crew
 from boxfs.fuse.library import Library
+from tests.support.waiting import until
 
 PATIENCE_S = 60.0
 HEADER = struct.Struct("=IIQQIIIHH")  # len, opcode, unique, nodeid, uid, gid, pid, total_extlen, padding
@@ -94,13 +94,6 @@ class Device:
         os.close(self._answered)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 @pytest.fixture
 def device() -> Iterator[Device]:
     device = Device()
@@ -119,6 +112,24 @@ def crew(device: Device) -> Iterator[Crew]:
     assert device.memory == {}
 
 
+class Waiting:
+    """Requests that wait until they may go on; notes in which order they begin."""
+
+    def __init__(self, device: Device, count: int) -> None:
+        self.begun: list[int] = []
+        self.go = [threading.Event() for _ in range(count)]
+        for number in range(count):
+            device.requests.put(partial(self._wait, number))
+
+    def _wait(self, number: int) -> None:
+        self.begun.append(number)
+        assert self.go[number].wait(PATIENCE_S)
+
+    def end(self) -> None:
+        for each in self.go:
+            each.set()
+
+
 def test_two_listen_however_many_requests_there_are(crew: Crew, device: Device) -> None:
     done = threading.Semaphore(0)
     for _ in range(500):
@@ -130,18 +141,10 @@ def test_two_listen_however_many_requests_there_are(crew: Crew, device: Device) 
 
 
 def test_who_waits_for_something_is_replaced_and_parked_afterwards(crew: Crew, device: Device) -> None:
-    come, go = threading.Semaphore(0), threading.Event()
-
-    def wait() -> None:
-        come.release()
-        assert go.wait(PATIENCE_S)
-
-    for _ in range(10):
-        device.requests.put(wait)
-    for _ in range(10):
-        assert come.acquire(timeout=PATIENCE_S)
+    waiting = Waiting(device, 10)
+    until(lambda: len(waiting.begun) == 10)
     until(lambda: device.waiting == LISTENERS)  # ten wait, and a stat is answered all the same
-    go.set()
+    waiting.end()
     done = threading.Semaphore(0)
     for _ in range(100):
         device.requests.put(lambda: done.release())
@@ -180,64 +183,22 @@ def test_where_no_more_threads_can_be_those_go_on_that_are_there(
     threads_left[0] = 5  # two listeners, the watch, and two more
     crew = Crew(cast(Library, device), 0, 12, lambda: None)
     crew.start()
-    come, go = threading.Semaphore(0), threading.Event()
-
-    def wait() -> None:
-        come.release()
-        assert go.wait(PATIENCE_S)
-
-    for _ in range(10):
-        device.requests.put(wait)
-    for _ in range(4):
-        assert come.acquire(timeout=PATIENCE_S)
-    until(lambda: "no more than 4 requests" in caplog.text)
-    go.set()
-    for _ in range(6):
-        assert come.acquire(timeout=PATIENCE_S)
+    waiting = Waiting(device, 10)
+    until(lambda: len(waiting.begun) == 4 and "no more than 4 requests" in caplog.text)
+    waiting.end()
+    until(lambda: len(waiting.begun) == 10)
     device.requests.put(0)
     crew.join(PATIENCE_S)
     assert crew.has_ended
 
 
 def test_with_everybody_waiting_the_next_request_is_taken_when_one_is_free(crew: Crew, device: Device) -> None:
-    steps = [threading.Event() for _ in range(13)]
-    come = threading.Semaphore(0)
-
-    def request(step: threading.Event) -> Callable[[], None]:
-        def work() -> None:
-            come.release()
-            assert step.wait(PATIENCE_S)
-
-        return work
-
-    for step in steps:
-        device.requests.put(request(step))
-    for _ in range(12):
-        assert come.acquire(timeout=PATIENCE_S)
-    assert not come.acquire(blocking=False)
-    steps[0].set()
-    assert come.acquire(timeout=PATIENCE_S)
-    for step in steps:
-        step.set()
+    waiting = Waiting(device, 13)
+    until(lambda: len(waiting.begun) == 12)
+    waiting.go[0].set()
+    until(lambda: len(waiting.begun) == 13)
+    waiting.end()
     until(lambda: device.waiting == LISTENERS)
-
-
-class Waiting:
-    """Requests that wait until they may go on; notes in which order they begin."""
-
-    def __init__(self, device: Device, count: int) -> None:
-        self.begun: list[int] = []
-        self.go = [threading.Event() for _ in range(count)]
-        for number in range(count):
-            device.requests.put(partial(self._wait, number))
-
-    def _wait(self, number: int) -> None:
-        self.begun.append(number)
-        assert self.go[number].wait(PATIENCE_S)
-
-    def end(self) -> None:
-        for each in self.go:
-            each.set()
 
 
 def test_with_everybody_waiting_one_listens_and_holds_what_it_takes(crew: Crew, device: Device) -> None:
