@@ -27,6 +27,7 @@ _READY = "boxfs emulator ready: "
 _PR_SET_PDEATHSIG = 1
 _END_TIMEOUT_S = 60.0
 
+_GONE = "its mount has ended without being asked to; what it had not sent yet is kept"
 _TRY = """\
 Try, in another terminal:
   ls -lR {place}
@@ -67,12 +68,13 @@ def command(mountpoint: str, data_dir: Path | None) -> int:
         url = cleanup.enter_context(_server(data / "server"))
         click.echo(f"boxfs demo: a Box server of your own runs at {url}", err=True)
         _fill(url, data)
-        cleanup.enter_context(_mount(url, place, data / "mount", ended))
+        child = cleanup.enter_context(_mount(url, place, data / "mount", ended))
         if not ended.is_set():
             click.echo(f"boxfs demo: it is mounted at {place}\n", err=True)
             click.echo(_TRY.format(place=_short(place), program=_program()), err=True)
         ended.wait()
-        click.echo("\nboxfs demo: sending what is pending, unmounting …", err=True)
+        gone = child.poll() is not None
+        click.echo(f"\nboxfs demo: {_GONE if gone else 'sending what is pending, unmounting …'}", err=True)
     click.echo("boxfs demo: ended; starting it again finds everything as it is now", err=True)
     return Exit.OK
 
@@ -128,8 +130,8 @@ def _server(data: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _mount(url: str, place: Path, cache_dir: Path, ended: threading.Event) -> Iterator[None]:
-    """Run the mount; at the end drain it with progress, then unmount."""
+def _mount(url: str, place: Path, cache_dir: Path, ended: threading.Event) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the mount; at the end drain it with progress, then unmount.  One that was killed leaves a free place."""
     read_end, write_end = os.pipe()
     child = subprocess.Popen(
         [sys.executable, "-m", "boxfs", "mount", "--foreground", "--cache-dir", str(cache_dir), "box:", str(place)],
@@ -150,7 +152,7 @@ def _mount(url: str, place: Path, cache_dir: Path, ended: threading.Event) -> It
 
             raise CliError(json.loads(line)["error"] if line else "the mount did not start", Exit.FAILED)
         threading.Thread(target=_tell_end, args=(child, ended), daemon=True).start()
-        yield
+        yield child
         running = next((one for one in mounts.running_mounts() if one.pid == child.pid), None)
         if running is not None and child.poll() is None:
             try:
@@ -159,6 +161,8 @@ def _mount(url: str, place: Path, cache_dir: Path, ended: threading.Event) -> It
                 click.echo(f"boxfs demo: {error}: files that are open go on until they are closed", err=True)
     finally:
         _end(child)
+        with contextlib.suppress(CliError):
+            check_mountpoint(place, nonempty=True)
 
 
 def _tell_end(child: subprocess.Popen[bytes], ended: threading.Event) -> None:

@@ -60,6 +60,7 @@ def command(path: str | None, timeout: str | None, quiet: bool) -> int:
             click.echo(f"boxfs: {os.path.join(running.mountpoint, problem['path'])}: {problem['error']}", err=True)
         if result.get("problems") or result.get("pending", {}).get("items"):
             if not result.get("problems"):
-                click.echo(f"boxfs: {running.mountpoint}: {uploads_left(result['pending'])}", err=True)
+                why = f": {result['why']}" if result.get("why") else ""
+                click.echo(f"boxfs: {running.mountpoint}: {uploads_left(result['pending'])}{why}", err=True)
             code = Exit.FAILED
     return code

@@ -81,3 +81,20 @@ def test_the_demo_keeps_everything_between_two_starts(home: Path) -> None:
         assert "filling" not in demo.said
     finally:
         assert demo.end() == 0, demo.said
+    demo = Demo(home)
+    try:
+        (demo.path / "late.txt").write_text("late")
+        mount = next(each for each in _processes(demo.process.pid) if " mount " in each.read_text().replace("\0", " "))
+        os.kill(int(mount.parent.name), signal.SIGKILL)
+        assert demo.process.wait(PATIENCE_S) == 0, demo.said
+    finally:
+        demo.process.kill()
+    assert "its mount has ended" in demo.said
+    assert "sending" not in demo.said.partition("Ctrl-C")[2].partition("\n")[2]
+    assert os.listdir(demo.path) == [], "the place is free"
+
+
+def _processes(parent: int) -> list[Path]:
+    """The command lines of its children."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [Path(f"/proc/{child}/cmdline") for child in children]
