@@ -297,6 +297,9 @@ class Change:
 
     # What the watcher hears after the commit.  Only of what did not come through the mount.
     def content_changed(self, ino: Ino) -> None:
+        """To be called when the node was put."""
+        if self.tree.watcher is not None:
+            self.tree.watcher.content_changing(ino)
         self.notes.append(lambda watcher: watcher.content_changed(ino))
 
     def attributes_changed(self, ino: Ino) -> None:

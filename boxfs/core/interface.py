@@ -25,7 +25,12 @@ class Caller:
 
 
 class Watcher(Protocol):
-    """Told of changes that did not come through the mount.  Called with no lock held; must return at once (a queue)."""
+    """Told of changes that did not come through the mount.  Must return at once (a queue); no lock is held, but see
+    `content_changing`.
+    """
+
+    def content_changing(self, ino: Ino) -> None:
+        """`content_changed` will follow.  Told with the tree's lock held, before anybody can open the new content."""
 
     def content_changed(self, ino: Ino) -> None:
         """Data and attributes of the inode are no longer what the kernel may hold."""

@@ -193,6 +193,8 @@ class Pinning:
 
     # Watcher: what Box changed
 
+    def content_changing(self, ino: Ino) -> None: ...
+
     def content_changed(self, ino: Ino) -> None:
         if self._pins:
             self._look(ino)

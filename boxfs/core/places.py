@@ -170,8 +170,9 @@ class Places(Gone):
             met = replace(met, content=replace(holder.content, base_etag=UNMET))
         else:
             met = replace(met, size=shown_size(item), mtime_ns=shown_mtime_ns(item))
-            self._change.content_changed(holder.ino)
         self._change.put(met)
+        if holder.content is None and not holder.is_folder:
+            self._change.content_changed(holder.ino)
         if name != holder.name and holder.parent is not None:
             self._change.entry_gone(holder.parent, holder.name)
             self._change.entry_appeared(holder.parent, name)

@@ -10,6 +10,10 @@ class Watchers:
     def __init__(self, *watchers: Watcher) -> None:
         self._watchers = watchers
 
+    def content_changing(self, ino: Ino) -> None:
+        for watcher in self._watchers:
+            watcher.content_changing(ino)
+
     def content_changed(self, ino: Ino) -> None:
         for watcher in self._watchers:
             watcher.content_changed(ino)

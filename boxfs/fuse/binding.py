@@ -126,14 +126,15 @@ class Binding:
 
     # The hot ones: no reply object, no second function
     def _make_lookup(self) -> Callable[..., None]:
-        lookup, pack, reply = self._operations.lookup, self._requests.pack_entry, self._requests.reply_entry
+        led_to, pack, reply = self._operations.led_to, self._requests.pack_entry, self._requests.reply_entry
         reply_err = self._library.reply_err
         negative = self._requests.packed.negative(self._options.negative_timeout_s)
         keep_negative = self._options.negative_timeout_s > 0
 
         def callback(req: int, parent: int, name: bytes) -> None:
             try:
-                packed = pack(parent, name, lookup(Ino(parent), name))
+                attr, node = led_to(Ino(parent), name)
+                packed = pack(parent, name, attr, node)
             except NotFound:
                 if keep_negative:
                     self._library.reply_entry(req, negative)

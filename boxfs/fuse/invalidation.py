@@ -11,6 +11,8 @@ import errno
 import logging
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,6 +22,8 @@ from boxfs.base.types import Ino
 from boxfs.fuse.operations import Operations
 
 log = logging.getLogger(__name__)
+
+LATE_S = 1.0  # how long an answer may be on its way, at least, to a program that does not come to run
 
 _EVERYTHING = ("everything",)
 _Notice = tuple[str, Ino] | tuple[str, Ino, str] | tuple[str]
@@ -99,13 +103,18 @@ class Invalidator:
         self._seen_names = seen_names
         self._condition = threading.Condition()
         self._queue: dict[_Notice, None] = {}  # guarded by _condition; in order, each once
+        self._later: deque[tuple[float, Ino]] = deque()  # of the thread alone: contents to be told of again, and when
         self._sending = False  # guarded by _condition
         self._stopped = False  # guarded by _condition
         self._thread = threading.Thread(target=self._run, name="boxfs-notify", daemon=True)
 
     # The core calls these
+    def content_changing(self, ino: Ino) -> None:
+        self._operations.changes.note()
+        self._operations.views.expect(ino)
+
     def content_changed(self, ino: Ino) -> None:
-        self._operations.views.node(ino)  # who opens it from now on gets no pages of who has it open
+        self._operations.views.expect(ino)
         self._put(("content", ino))
 
     def attributes_changed(self, ino: Ino) -> None:
@@ -155,9 +164,12 @@ class Invalidator:
             with self._condition:
                 self._sending = False
                 self._condition.notify_all()
-                self._condition.wait_for(lambda: self._queue or self._stopped)
+                late_s = self._later[0][0] - time.monotonic() if self._later else None
+                self._condition.wait_for(lambda: self._queue or self._stopped, late_s)
                 if self._stopped:
                     return
+                while self._later and self._later[0][0] <= time.monotonic():
+                    self._queue["content again", self._later.popleft()[1]] = None
                 notices = list(self._queue)
                 self._queue.clear()
                 self._sending = True
@@ -170,8 +182,11 @@ class Invalidator:
     def _send(self, notice: _Notice) -> None:
         match notice:
             case ("content", ino):
-                node = self._operations.views.content_changed(ino)
-                result = 0 if node is None else self._kernel.drop_inode(node)
+                result = self._drop_content(ino)
+                if result == -errno.ENOENT:  # or an answer that tells of it is on its way to who asked
+                    self._later.append((time.monotonic() + LATE_S, ino))
+            case ("content again", ino):
+                result = self._drop_content(ino, last=True)
             case ("attributes", ino):
                 result = self._kernel.drop_attributes(self._operations.views.node(ino))
             case ("name", parent, name):
@@ -185,6 +200,15 @@ class Invalidator:
         # ENOENT: the kernel holds nothing.  ENOTDIR: what was a folder is none.  ENODEV, EBADF: the mount has gone.
         if result and -result not in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.EBADF, errno.ENOTCONN):
             log.warning("the kernel refused a notice %s: %s", notice, os.strerror(-result))
+
+    def _drop_content(self, ino: Ino, *, last: bool = False) -> int:
+        views = self._operations.views
+        change = views.change_of(ino)
+        node = views.content_changed(ino)
+        result = 0 if node is None else self._kernel.drop_inode(node)
+        if last or result != -errno.ENOENT:
+            views.dropped(ino, change)
+        return result
 
     def _drop_name_of(self, ino: Ino) -> int:
         try:

@@ -58,6 +58,15 @@ class Operations:
     def lookup(self, parent: Ino, name: bytes) -> Attr:
         return self._seen(self.files.lookup(parent, text(name)))
 
+    def led_to(self, parent: Ino, name: bytes) -> tuple[Attr, int]:
+        """Return the attributes behind a name, and the kernel's inode that it leads to, of one moment."""
+        while True:
+            turn = self.views.turn
+            attr = self.lookup(parent, name)
+            node = self.views.node(attr.ino)
+            if turn == self.views.turn:
+                return attr, node
+
     def place_of(self, ino: Ino) -> tuple[Ino, bytes] | None:
         """The folder and the name that lead to the inode now."""
         path = self.files.path_of(ino)
@@ -88,7 +97,10 @@ class Operations:
     def getattr(self, node: int) -> Attr:
         try:
             former = self.views.former(node)
-            return former if former is not None else self._seen(self.files.getattr(self.views.ino(node)))
+            if former is None:
+                attr = self._seen(self.files.getattr(self.views.ino(node)))
+                former = self.views.former(node)  # it may have become so meanwhile, and the attributes another's
+            return former if former is not None else attr
         except NotFound:
             removed = self._removed.get(Ino(node))
             if removed is None:
@@ -232,6 +244,8 @@ class Operations:
         else:
             handle = self.files.open(ino, flags, caller)
             direct = True
+        if direct:
+            self.views.opened_direct(node, handle)
         self._sent_back.discard(caller.pid)
         if flags & os.O_TRUNC:
             if self.clears_set_id:

@@ -44,7 +44,7 @@ class Requests:
         self._options = options
         self._layouts = library.layouts
         self.fh_offset = library.layouts.fuse_file_info.fh.offset
-        self._entries = Listings(options.attr_timeout_s, options.entry_timeout_s, self._led_to)
+        self._entries = Listings(options.attr_timeout_s, options.entry_timeout_s, self._listed_to)
         self._buffer = WorkersMemory()
         self.packed = StatLayout(library.layouts.c_stat, options.attr_timeout_s, options.entry_timeout_s)
         # Names that the kernel holds; filled only where it cannot drop all names at one word.
@@ -82,6 +82,10 @@ class Requests:
         if self.seen_names is not None:
             self.seen_names.note(node, parent, name)
         return node
+
+    def _listed_to(self, parent: int, name: bytes, attr: Attr) -> int:
+        """The same for a listing; 0 where the attributes may be of former bytes: the kernel asks when it needs."""
+        return 0 if self._operations.views.is_changing(attr.ino) else self._led_to(parent, name, attr)
 
     # The rest
     def forget(self, req: int, ino: int, nlookup: int) -> Reply:

@@ -58,6 +58,8 @@ class Heard:
         self.notes: list[tuple[object, ...]] = []
         self.listings: list[Ino] = []  # folders whose names changed
 
+    def content_changing(self, ino: Ino) -> None: ...
+
     def content_changed(self, ino: Ino) -> None:
         self.notes.append(("content", ino))
 

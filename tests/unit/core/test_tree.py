@@ -276,6 +276,8 @@ class Names:
     def names_changed(self, folder: Ino) -> None:
         self.folders.append(folder)
 
+    def content_changing(self, ino: Ino) -> None: ...
+
     def everything_changed(self) -> None: ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -102,6 +103,21 @@ def test_unknown_inode_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
         invalidator.content_changed(Ino(5))
         assert invalidator.settle(60)
     assert caplog.records == []
+
+
+def test_a_content_that_the_kernel_does_not_hold_is_told_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that tells of it may be on its way to who asked: it would bring the former size."""
+    monkeypatch.setattr("boxfs.fuse.invalidation.LATE_S", 0.001)
+    kernel = Told()
+    kernel.answer = lambda: -errno.ENOENT
+    with running(kernel) as invalidator:
+        views = invalidator._operations.views
+        invalidator.content_changed(Ino(7))
+        deadline = time.monotonic() + 60
+        while views.is_changing(Ino(7)):
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        assert kernel.notices == [("inode", 7), ("inode", 7)]
 
 
 def test_failure_is_logged_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:

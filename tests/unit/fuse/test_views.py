@@ -7,7 +7,7 @@ import os
 import pytest
 
 from boxfs.base.errors import Changed
-from boxfs.base.types import ROOT_INO, HandleNo, Ino
+from boxfs.base.types import ROOT_INO, Attr, HandleNo, Ino
 from boxfs.core.interface import Caller
 from boxfs.fuse.operations import Operations
 from boxfs.fuse.views import Views
@@ -168,3 +168,79 @@ def test_alias_that_the_kernel_was_told_of_again_while_it_forgot_it_stays(files:
     assert views.forget(alias, 1) is None
     views.told(alias, ino)  # it was looked for before it was forgotten
     assert views.ino(alias) == ino
+
+
+def test_who_opens_before_the_kernel_has_dropped_the_former_pages_gets_another_node(
+    files: MemoryFiles, ino: Ino
+) -> None:
+    """Nobody has it open; the kernel may hold pages and size of the former bytes until it is told."""
+    views = Views(files)
+    views.expect(ino)
+    files.new_version(ino, b"longer")
+    handle = files.open(ino, os.O_RDONLY, ME)
+    assert views.is_changing(ino)
+    with pytest.raises(Changed):
+        views.opened(ino, handle)
+    alias = views.node(ino)
+    assert alias != ino
+    assert not views.is_changing(ino)
+    assert views.opened(alias, handle)
+    assert views.node(ino) == alias
+    assert views.content_changed(ino) == alias
+
+
+def test_a_node_that_the_kernel_has_dropped_is_opened_as_it_is(files: MemoryFiles, ino: Ino) -> None:
+    views = Views(files)
+    views.expect(ino)
+    files.new_version(ino, b"longer")
+    first = views.change_of(ino)
+    assert views.content_changed(ino) == ino
+    views.expect(ino)  # once more, before the kernel has answered
+    views.dropped(ino, first)
+    assert views.is_changing(ino)
+    views.dropped(ino, views.change_of(ino))
+    assert views.node(ino) == ino
+    assert views.opened(ino, files.open(ino, os.O_RDONLY, ME))
+    views.expect(ino)  # who has it open now is seen to otherwise
+    assert views.node(ino) == ino
+
+
+def test_attributes_and_node_of_a_name_are_of_one_moment(
+    files: MemoryFiles, ino: Ino, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations = Operations(files)
+    lookup = files.lookup
+
+    def overtaken(parent: Ino, name: str) -> Attr:
+        attr = lookup(parent, name)
+        monkeypatch.setattr(files, "lookup", lookup)
+        operations.views.expect(ino)
+        files.new_version(ino, b"longer")
+        return attr
+
+    monkeypatch.setattr(files, "lookup", overtaken)
+    attr, node = operations.led_to(ROOT_INO, b"f")
+    assert (attr.size, node) == (6, operations.views.node(ino))
+
+
+def test_a_handle_that_passes_the_pages_by_knows_its_size_when_nobody_else_has_the_node_open(
+    files: MemoryFiles, ino: Ino
+) -> None:
+    views = Views(files)
+    former = files.open(ino, os.O_RDONLY, ME)
+    assert views.opened(ino, former)
+    files.new_version(ino, b"longer")
+    views.node(ino)
+    direct = files.open(ino, os.O_RDONLY, ME)
+    views.opened_direct(ino, direct)
+    found = views.former(ino)
+    assert found is not None
+    assert found.size == 3
+    views.released(ino, former)
+    files.release(former)
+    found = views.former(ino)
+    assert found is not None
+    assert found.size == 6
+    views.released(ino, direct)
+    with pytest.raises(Changed):
+        views.former(ino)
