@@ -140,7 +140,7 @@ def cache() -> None:
     """Look at and clear what a mount keeps of Box's contents."""
 
 
-@cache.command("clear")
+@cache.command("clear", short_help="Drop all cached contents.")
 @click.argument("mountpoint", required=False, shell_complete=completing.mountpoint)
 def clear(mountpoint: str | None) -> int:
     """Drop all cached contents of the mount at MOUNTPOINT (of all mounts); what Box has not got stays."""

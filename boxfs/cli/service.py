@@ -59,7 +59,7 @@ def _systemctl(*arguments: str) -> None:
         raise CliError(f"systemctl --user {' '.join(arguments)}: {said}")
 
 
-@command.command("install")
+@command.command("install", short_help="Mount ACCOUNT now and at every login.")
 @click.argument("account", default="box", shell_complete=completing.account)
 @click.option("--no-start", is_flag=True, help="Write and enable it; it starts at the next login.")
 @click.option("--write-only", is_flag=True, help="Write the unit, and leave systemd alone.")
@@ -79,7 +79,7 @@ def install(account: str, no_start: bool, write_only: bool) -> int:
     return 0
 
 
-@command.command("remove")
+@command.command("remove", short_help="Undo install; what is pending is sent first.")
 @click.argument("account", default="box", shell_complete=completing.account)
 def remove(account: str) -> int:
     """Stop and disable the unit of ACCOUNT; what is pending is sent first."""

@@ -25,6 +25,14 @@ def test_every_command_can_be_loaded_and_says_what_it_does() -> None:
         assert command.get_short_help_str(limit=200).rstrip(".") == line.rstrip("."), name
 
 
+def test_no_line_of_a_list_of_commands_is_cut_short() -> None:
+    for name in COMMANDS:
+        group = cli.get_command(click.Context(cli), name)
+        if isinstance(group, click.Group):
+            told = group.get_help(click.Context(group, info_name=name)).partition("Commands:")[2]
+            assert "..." not in told, told
+
+
 @pytest.mark.parametrize("name", manual.PAGES)
 def test_every_option_is_in_the_man_page(name: str) -> None:
     page = manual.page(name)
