@@ -27,7 +27,7 @@ _READY = "boxfs emulator ready: "
 _PR_SET_PDEATHSIG = 1
 _END_TIMEOUT_S = 60.0
 
-_GONE = "its mount has ended without being asked to; what it had not sent yet is kept"
+_GONE = "its mount has ended; what it had not sent yet is kept"
 _TRY = """\
 Try, in another terminal:
   ls -lR {place}
