@@ -182,9 +182,7 @@ class Beginning:
             self._listing.set_exception(error)
 
     def _refusal(self, account: Account) -> str:
-        said = f"{another_account(self._cache_dir, self.start(), account)}, or the former login: nothing goes to Box"
-        log.error("%s", said)
-        return said
+        return f"{another_account(self._cache_dir, self.start(), account)}, or the former login"
 
     def _is_proven(self) -> None:
         if self.start().unasked:

@@ -6,12 +6,15 @@ through as the probe and the others go on waiting for what it brings.  Nothing i
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from boxfs.base.errors import RateLimited, Unauthorized
 from boxfs.core.backoff import OFFLINE, REFUSED_LOGIN, SECOND, reason
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Gateway:
         self._state = Network(True)
         self._probing = False
         self._limited = False  # Box is there, and told us to slow down
+        self._kind: type[Exception] | None = None  # of the error that shut the way
 
     def on_open(self, listener: Callable[[], None]) -> None:
         """`listener` is called, with no lock held, whenever Box answers again."""
@@ -80,6 +84,7 @@ class Gateway:
             opened = not self._state.online
             self._failures, self._probing, self._state = 0, False, Network(True)
         if opened:
+            log.info("Box answers again")
             for listener in self._listeners:
                 listener()
 
@@ -91,12 +96,17 @@ class Gateway:
                 return  # many calls fail at once; they count as one
             self._probing = False
             self._failures += 1
+            is_news = self._state.online or self._kind is not type(error)
+            self._kind = type(error)
             self._limited = isinstance(error, RateLimited)
             if isinstance(error, RateLimited):
                 delay = error.retry_after_s or OFFLINE.delay_s(self._failures)
             else:
                 delay = (REFUSED_LOGIN if isinstance(error, Unauthorized) else OFFLINE).delay_s(self._failures)
             self._state = Network(False, reason(error), now + int(delay * SECOND))
+        if is_news:
+            level = logging.INFO if isinstance(error, RateLimited) else logging.WARNING
+            log.log(level, "nothing goes to Box for now: %s", reason(error))
 
     def retry(self) -> None:
         """Somebody wants it tried now.  Where Box is within reach nobody is told: who listens would ask for nothing."""
