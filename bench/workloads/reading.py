@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import random
+import shutil
 import subprocess
 import time
 import warnings
@@ -45,6 +46,14 @@ def _grep(place: Place) -> None:
 
 def _read_all(place: Place) -> None:
     place.sh("dd if=large of=/dev/null bs=1M")
+
+
+def _copy_out(place: Place) -> None:
+    place.sh(f"cp -r . '{place.scratch}/out'")
+
+
+def _clear_out(place: Place) -> None:
+    shutil.rmtree(place.scratch / "out", ignore_errors=True)
 
 
 def _tail(place: Place) -> None:
@@ -198,6 +207,10 @@ WORKLOADS = (
              _read_all, account="200M", prepare=_LARGE, bandwidth=8 * MIB, rounds=FEW, rclone=_STREAMS,
              budget=Budget(Calls(3, 100, 202), Calls(3, 20, 21)), held_by=HELD_BY_TWIN + "[seq-cold]",
              limits=Limits("eight connections", connections=8)),
+    Workload("copy-out", "reading", "`cp -r` of 40 files of 5 MB in 4 folders out of the mount, cold, 50 ms", _copy_out,
+             prepare=_small(40, 4, 5_000_000), each=_clear_out, latency_s=0.05,
+             budget=Budget(Calls(46, 120, 202), Calls(6, 24, 21)),
+             limits=Limits("two requests a file, ever more at once; then the processors", waves=8)),
     Workload("tail", "reading", "the last 1 MiB of 200 MiB, cold, 50 ms", _tail, account="200M", prepare=_LARGE,
              latency_s=0.05, budget=Budget(Calls(3, 1, 2), Calls(3, 1, 2)),
              limits=Limits("one listing on the way (the root is known), one call, one download", waves=3)),

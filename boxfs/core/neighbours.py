@@ -1,9 +1,10 @@
 """Neighbours: when a program opens the files of a folder one after the other, the next ones are fetched ahead.
 
-`cat *`, `grep -r`, `cp -r` and an import of a package open many small files, each at the price of two round trips.
-Three opens in a row, in one of the orders that programs take (as listed, by name, by inode), make a *run*; from then on
-as many files are fetched ahead as the run has opened, so that at most half of what is fetched is for nothing.  A run
-that reached its folder's end goes on in the next folder.
+`cat *`, `grep -r`, `cp -r` and an import of a package open many files, each at the price of two round trips or more.
+Three opens in a row, in one of the orders that programs take (as listed, by name, by inode, or backwards), make a
+*run*; from then on as many files are fetched ahead as the run has opened, so that at most half of what is fetched is
+for nothing.  A run that reached its folder's end goes on in the next folder.  Of large files the head is fetched, and
+more where the program reads the ones that it opens to their end.
 
 `opened` only notes; the thinking is done on a fetch thread, one at a time.
 """
@@ -20,7 +21,9 @@ from boxfs.base.types import Ino
 from boxfs.core.version import FileVersion
 from boxfs.core.workers import Job, Workers
 
-LARGEST = 1 << 20  # larger files are not fetched ahead: reading them is not dominated by round trips
+HEAD = 1 << 20  # of a file, whatever the program does with it; smaller ones whole
+WHOLE_AHEAD = 8 << 20  # of a file that is likely to be read to its end
+READERS = 16  # files that a program may be reading at once
 MOST_AHEAD = 64
 MOST_AHEAD_BYTES = 32 << 20
 STREAK = 3
@@ -54,6 +57,12 @@ class _Walk:
         self.opened = 0
         self.ahead: dict[Ino, int] = {}  # fetched ahead and not opened yet, with their sizes
         self.order = 0  # which of the orders it takes
+        self.through = 0  # large files that it read to their end
+        self.unread = 0  # large files that it opened since
+
+    @property
+    def reads_through(self) -> bool:
+        return self.through >= 2 and self.unread <= READERS
 
 
 class _Run:
@@ -65,6 +74,7 @@ class _Run:
             list(siblings),  # by name, as a listing has them
             sorted(siblings, key=lambda each: each.ino),
         ]
+        self.orders += [order[::-1] for order in self.orders]
         self.places = [{each.ino: place for place, each in enumerate(order)} for order in self.orders]
         self.last = [-1] * len(self.orders)
         self.streak = [0] * len(self.orders)
@@ -93,23 +103,35 @@ class _Run:
 
 
 class Neighbours:
-    def __init__(self, surroundings: Surroundings, prefetch: Callable[[FileVersion], bool], workers: Workers) -> None:
-        """prefetch: begins to fetch a file and returns at once; False where there is no room for it now."""
+    def __init__(
+        self, surroundings: Surroundings, prefetch: Callable[[FileVersion, int], bool], workers: Workers
+    ) -> None:
+        """prefetch: begins to fetch so many bytes of a file and returns at once; False: there is no room for it now."""
         self._surroundings = surroundings
         self._prefetch = prefetch
         self._workers = workers
         self._lock = threading.Lock()
-        self._noted: deque[tuple[Ino, Ino]] = deque(maxlen=1000)  # guarded by _lock
+        # Guarded by _lock: files that were opened, as (folder, file), or read to their end
+        self._noted: deque[tuple[Ino, Ino] | FileVersion] = deque(maxlen=1000)
         self._thinking = False  # guarded by _lock
         # Used by the one job that thinks
+        self._readers: OrderedDict[FileVersion, _Walk] = OrderedDict()  # large files that a walk has opened
         self._runs: OrderedDict[Ino, _Run] = OrderedDict()
         self._firsts: OrderedDict[Ino, Ino] = OrderedDict()  # folder -> the one file that was opened in it
         self._walk: tuple[_Walk, float] | None = None  # the last that came to a folder's end, and when
 
     def opened(self, folder: Ino, ino: Ino) -> None:
         """A program opened a file for reading.  Returns at once."""
+        self._heard((folder, ino))
+
+    def was_read(self, version: FileVersion) -> None:
+        """A program has read the file from its begin to its end.  Returns at once."""
+        if version.size > HEAD:
+            self._heard(version)
+
+    def _heard(self, what: tuple[Ino, Ino] | FileVersion) -> None:
         with self._lock:
-            self._noted.append((folder, ino))
+            self._noted.append(what)
             if self._thinking:
                 return
             self._thinking = True
@@ -124,8 +146,13 @@ class Neighbours:
                     if not self._noted:
                         self._thinking = False
                         return
-                    folder, ino = self._noted.popleft()
-                self._note(folder, ino)
+                    noted = self._noted.popleft()
+                if isinstance(noted, FileVersion):
+                    walk = self._readers.pop(noted, None)
+                    if walk is not None:
+                        walk.through, walk.unread = walk.through + 1, 0
+                else:
+                    self._note(*noted)
         except BaseException:
             with self._lock:
                 self._thinking = False
@@ -139,8 +166,17 @@ class Neighbours:
                 return
         self._runs.move_to_end(folder)
         place = run.note(ino)
+        self._reads(run, ino)
         if place is not None:
             self._fetch_ahead(folder, run, place)
+
+    def _reads(self, run: _Run, ino: Ino) -> None:
+        version = run.orders[0][run.places[0][ino]].version
+        if version.size > HEAD:
+            run.walk.unread += 1
+            self._readers[version] = run.walk
+            if len(self._readers) > MOST_RUNS * READERS:
+                self._readers.popitem(last=False)
 
     def _begin(self, folder: Ino, ino: Ino) -> _Run | None:
         """Begin a run with the second file of a folder, or with the first where a walk comes along."""
@@ -159,6 +195,8 @@ class Neighbours:
             self._runs.popitem(last=False)
         if first is not None and first != ino:
             run.note(first)
+            if first in run.places[0]:
+                self._reads(run, first)
         return run if ino in run.places[0] else None
 
     def _fetch_ahead(self, folder: Ino, run: _Run, place: int) -> None:
@@ -186,12 +224,14 @@ class Neighbours:
 
     def _fetch(self, walk: _Walk, order: Sequence[Sibling], most: int) -> bool:
         """Fetch ahead from the front of `order`; return whether all of it is under way."""
+        each = WHOLE_AHEAD if walk.reads_through else HEAD
         for sibling in order:
-            if sibling.ino in walk.ahead or sibling.version.size > LARGEST:
+            count = min(sibling.version.size, each)
+            if walk.ahead.get(sibling.ino, 0) >= count:
                 continue
             if len(walk.ahead) >= most or sum(walk.ahead.values()) > MOST_AHEAD_BYTES:
                 return False
-            if not self._prefetch(sibling.version):
+            if not self._prefetch(sibling.version, count):
                 return False
-            walk.ahead[sibling.ino] = sibling.version.size
+            walk.ahead[sibling.ino] = count
         return True

@@ -21,7 +21,7 @@ from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.buffers import Buffers
 from boxfs.core.neighbours import Neighbours, Surroundings
 from boxfs.core.pace import Pace
-from boxfs.core.readahead import FIRST, MIB, Sequence, Sequences
+from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence, Sequences
 from boxfs.core.remote import Download
 from boxfs.core.source import WHOLE, Source
 from boxfs.core.version import FileVersion
@@ -151,17 +151,16 @@ class Reading:
 
     # Ahead of anybody's asking
 
-    def prefetch(self, version: FileVersion) -> bool:
-        """Have a small file fetched whole in the background; larger ones, their first MiB.  Returns at once.
+    def prefetch(self, version: FileVersion, count: int) -> bool:
+        """Have the first `count` bytes of a file fetched in the background.  Returns at once.
 
         Returns False where the memory for it is taken just now.
         """
-        if version.size <= WHOLE and not self._blocks.missing(version.key, version.size, 0, version.size):
+        if not self._blocks.missing(version.key, version.size, 0, count):
             return True
         source = self._acquire(version)
         try:
-            stop = version.size if version.size <= WHOLE else FIRST
-            return source.want(0, stop, piece_bytes=WHOLE, sticky=True) >= stop
+            return source.want(0, count, piece_bytes=LARGEST_PIECE, sticky=True) >= count
         finally:
             self._release(source)
 
@@ -173,6 +172,11 @@ class Reading:
         """A program opened this file of this folder for reading.  Returns at once."""
         if self._neighbours is not None:
             self._neighbours.opened(folder, ino)
+
+    def was_read(self, version: FileVersion) -> None:
+        """A program has read all of it.  Returns at once."""
+        if self._neighbours is not None:
+            self._neighbours.was_read(version)
 
     def fetch_all(self, version: FileVersion, *, progress: Progress | None = None) -> None:
         """Bring the whole version into the cache.  Raises as `read_into` does, and NoSpace."""
@@ -331,6 +335,7 @@ class _Reader:
                 self._want(offset + done, stop, sequence)
         if self._unsure or (stop == source.size and (sequence.from_begin or self._rested)):
             self._unsure = not source.check()
+            self._reading.was_read(source.version)
         return done
 
     def _want(self, start: int, stop: int, sequence: Sequence) -> None:

@@ -37,8 +37,9 @@ from boxfs.store.segment import BLOCK
 
 log = logging.getLogger(__name__)
 
-SMALL = 2 * BLOCK  # such a piece is a matter of round trips, not of bandwidth: more of them at once
+SMALL = 4 * BLOCK  # such a piece is a matter of round trips, not of bandwidth: more of them at once
 WHOLE = 1 << 20  # files up to this size are fetched whole, and their sha1 is checked before anybody sees a byte
+HIDDEN = 4 << 20  # of a larger one that comes in one piece, nobody has to wait for the end to see the begin
 STORED_AT_ONCE = 1 << 20  # bytes that go to the block cache while more of the piece comes
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
 
@@ -296,7 +297,7 @@ class Source:
 
     def _fill(self, piece: Piece, attempt: int) -> None:
         error: FsError | None = None
-        whole = piece.start == 0 and piece.stop == self.size and self.version.sha1 is not None
+        whole = piece.stop - piece.start == self.size <= HIDDEN and self.version.sha1 is not None
         for final in (False, True):
             with self._changed:
                 if piece.attempt != attempt or piece.done:

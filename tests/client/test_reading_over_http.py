@@ -268,7 +268,7 @@ def test_two_hundred_small_files_come_side_by_side(box: Box, mount: Callable[...
     versions = [upload(box, f"/many/{n:03}", content(10_000, n)) for n in range(60)]
     mounted = mount()
     for version in versions:
-        mounted.reading.prefetch(version)
+        mounted.reading.prefetch(version, version.size)
     for n, version in enumerate(versions):
         assert mounted.read(version) == content(10_000, n)
     assert box.calls()[API_CALL] == 60

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from boxfs.base.types import Ino, ItemId, VersionId
-from boxfs.core.neighbours import MOST_AHEAD, Neighbours, Sibling
+from boxfs.core.neighbours import HEAD, MOST_AHEAD, MOST_AHEAD_BYTES, Neighbours, Sibling
 from boxfs.core.version import FileVersion
 from boxfs.core.workers import Workers
 
@@ -19,6 +19,7 @@ class Around:
     def __init__(self, folders: int, files: int, size: int = 10_000) -> None:
         self.folders, self.files, self.size = folders, files, size
         self.fetched: list[int] = []
+        self.counts: list[int] = []
         self.room = True
         self.unlisted: set[int] = set()
 
@@ -33,9 +34,10 @@ class Around:
     def next_folder(self, folder: Ino) -> Ino | None:
         return Ino(folder + 1000) if folder < self.folders * 1000 else None
 
-    def prefetch(self, version: FileVersion) -> bool:
+    def prefetch(self, version: FileVersion, count: int) -> bool:
         if self.room:
             self.fetched.append(int(version.file_id))
+            self.counts.append(count)
         return self.room
 
 
@@ -69,9 +71,6 @@ def test_three_in_a_row_make_a_run_and_what_is_ahead_grows_with_it(workers: Work
 @pytest.mark.parametrize("step", [-1, 3])
 def test_names_passed_over_and_other_orders_are_runs_too(workers: Workers, step: int) -> None:
     around = Around(1, 200)
-    if step < 0:  # as listed: backwards
-        forward = around.siblings
-        around.siblings = lambda folder: forward(folder)[::-1]  # type: ignore[method-assign]
     neighbours = Neighbours(around, around.prefetch, workers)
     play(neighbours, range(1200, 1000, -1) if step < 0 else range(1001, 1200, step))
     assert len(around.fetched) > 150
@@ -85,10 +84,42 @@ def test_opens_here_and_there_fetch_nothing(workers: Workers) -> None:
     assert around.fetched == []
 
 
-def test_large_files_are_left(workers: Workers) -> None:
-    around = Around(1, 50, size=2 << 20)
-    play(Neighbours(around, around.prefetch, workers), range(1001, 1051))
-    assert around.fetched == []
+def read_through(neighbours: Neighbours, around: Around, ino: int) -> None:
+    """A program reads the file to its end before it opens another."""
+    version = next(each.version for each in around.siblings(Ino(ino - ino % 1000)) if each.ino == ino)
+    neighbours.was_read(version)
+
+
+def test_of_large_files_the_head_is_fetched_and_no_more_than_fits(workers: Workers) -> None:
+    around = Around(1, 90, size=40 << 20)
+    play(Neighbours(around, around.prefetch, workers), range(1001, 1041))
+    assert around.fetched == list(range(1004, 1004 + len(around.fetched)))
+    assert set(around.counts) == {HEAD}
+    assert 30 <= len(around.fetched) - 37 <= MOST_AHEAD_BYTES // HEAD + 1
+
+
+def test_large_files_that_are_read_to_their_end_are_fetched_ahead_as_far(workers: Workers) -> None:
+    around = Around(1, 90, size=5 << 20)
+    neighbours = Neighbours(around, around.prefetch, workers)
+    for ino in range(1001, 1040):
+        play(neighbours, [ino])
+        read_through(neighbours, around, ino)
+    assert set(around.counts[10:]) == {5 << 20}
+    assert 4 <= max(around.fetched) - 1039 <= MOST_AHEAD_BYTES // (5 << 20) + 1
+    play(neighbours, range(1040, 1060))  # and is no longer read: heads are enough
+    del around.counts[:]
+    play(neighbours, range(1060, 1070))
+    assert set(around.counts) == {HEAD}
+
+
+def test_eight_programs_side_by_side_read_large_files_to_their_end(workers: Workers) -> None:
+    around = Around(1, 90, size=5 << 20)
+    neighbours = Neighbours(around, around.prefetch, workers)
+    play(neighbours, range(1001, 1009))
+    for ino in range(1009, 1070):
+        read_through(neighbours, around, ino - 8)
+        play(neighbours, [ino])
+    assert set(around.counts[-20:]) == {5 << 20}
 
 
 def test_a_walk_goes_on_in_the_next_folder_before_it_is_opened(workers: Workers) -> None:

@@ -461,7 +461,7 @@ def test_prefetched_files_are_read_without_asking_again(make: Callable[..., Setu
     setup = make()
     versions = [setup.box.add(str(n), content(10_000, n), file_id=str(n)) for n in range(20)]
     for version in versions:
-        assert setup.reading.prefetch(version)
+        assert setup.reading.prefetch(version, version.size)
     for n, version in enumerate(versions):
         assert setup.read(version, 0, 10_000) == content(10_000, n)
     assert len(setup.box.asked) == 20
@@ -596,7 +596,7 @@ def test_a_small_file_of_which_a_part_is_here_comes_whole_again_and_is_checked(m
 def test_a_small_file_for_which_memory_is_short_is_not_begun_ahead(make: Callable[..., Setup]) -> None:
     setup = make(memory_bytes=BLOCK)
     version = setup.box.add("7", content(300_000))
-    assert not setup.reading.prefetch(version)
+    assert not setup.reading.prefetch(version, version.size)
     assert setup.read(version, 0, 300_000) == content(300_000)
     assert setup.box.asked == [("7", 0, 300_000)]
 
