@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import random
@@ -59,13 +60,25 @@ def number_of(data: bytes) -> int:
     return number
 
 
+def mapped(handle: Handle, at: int, length: int) -> bytes | None:
+    """The same by mmap; None where there is nothing to map, or it passes the kernel's pages by (fuse/operations.py)."""
+    whole = os.fstat(handle.fd).st_size
+    try:
+        with mmap.mmap(handle.fd, whole, prot=mmap.PROT_READ) as view:
+            return view[at : at + length]
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+    except ValueError:  # it is empty
+        assert whole == 0
+    return None
+
+
 def read(handle: Handle, dice: random.Random, sizes: dict[int, int]) -> None:
     at = dice.randrange(0, max(SIZES)) & ~3
     length = dice.choice((4, 4096, 131_072, 1_000_000))
-    if dice.random() < 0.2 and (whole := os.fstat(handle.fd).st_size):
-        with mmap.mmap(handle.fd, whole, prot=mmap.PROT_READ) as view:
-            data = view[at : at + length]
-    else:
+    data = mapped(handle, at, length) if dice.random() < 0.2 else None
+    if data is None:
         data = os.pread(handle.fd, length, at)
     if data:
         number = number_of(data)
