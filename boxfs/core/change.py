@@ -107,8 +107,8 @@ class Change:
         self.touched.setdefault(ino, old)  # first: what fails between here and the end is undone
         if old is not None:
             if ino not in self.dirty:
-                self._stored[ino] = (old, ino in tree._pending)
-            tree._forget_vacated(old)
+                self._stored[ino] = (old, ino in tree._pending.inos)
+            tree._pending.changes(old)
             if moved:
                 tree._unlink(old)
                 if old.parent is not None:
@@ -170,10 +170,9 @@ class Change:
 
     def _mark(self, node: Node) -> None:
         if self.tree.wanted(node):
-            self.tree._pending.add(node.ino)
-            self.tree._note_vacated(node)
+            self.tree._pending.add(node)
         else:
-            self.tree._pending.discard(node.ino)
+            self.tree._pending.inos.discard(node.ino)
 
     def remove(self, ino: Ino) -> None:
         """Forget the node (not its children).  What it had in the spool is dropped with it."""
@@ -188,8 +187,8 @@ class Change:
         tree._drop(ino)
         if old.content is not None:
             self._free_spool(old.content.spool)
-        tree._pending.discard(ino)
-        tree._forget_vacated(old)
+        tree._pending.inos.discard(ino)
+        tree._pending.changes(old)
         tree._generation += 1
         tree._listings.drop(ino)
         self.dirty[ino] = self.touched[ino] = None
@@ -324,7 +323,7 @@ class Change:
         if not self.dirty:
             return
         self._begin()
-        pending = self.tree._pending
+        pending = self.tree._pending.inos
         gone = [ino for ino, node in self.dirty.items() if node is None]
         if gone:
             self.tree.records.remove_nodes(gone)
@@ -336,7 +335,7 @@ class Change:
     def _update(self, node: Node) -> bool:
         """Store the node where that is a matter of a few columns; return whether it is done."""
         stored, was_pending = self._stored.get(node.ino, (None, False))
-        if stored is None or was_pending != (node.ino in self.tree._pending):
+        if stored is None or was_pending != (node.ino in self.tree._pending.inos):
             return False
         columns = difference(stored, node)
         if columns is None:

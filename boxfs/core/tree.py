@@ -32,8 +32,9 @@ from boxfs.core.listings import Listing, Listings, listing_of
 from boxfs.core.names import fold
 from boxfs.core.node import Node, Wanted
 from boxfs.core.options import CoreOptions
+from boxfs.core.pending import Pending
 from boxfs.core.rows import from_row, untext
-from boxfs.core.wanted import in_place, wanted
+from boxfs.core.wanted import wanted
 from boxfs.store.records import Records
 
 ROOM_BYTES = 4 << 20
@@ -74,8 +75,7 @@ class Tree:
         self._last_edit = 0
         self._next_ino = 0  # the next count, and where the reserved block ends
         self._reserved_ino = 0
-        self._pending: set[Ino] = set()
-        self._vacated: dict[tuple[ItemId, str], Ino] = {}  # (folder, folded name) at Box of who is not shown there
+        self._pending = Pending(self._load)
         self._recall_pending()
         with self.change() as change:
             root = change.node(ROOT_INO)
@@ -182,17 +182,17 @@ class Tree:
     def pending(self) -> Iterator[Node]:
         """Yield every node that differs from Box, each as it is when it is reached; no lock is held between them."""
         with self.lock:
-            inos = list(self._pending)
+            inos = list(self._pending.inos)
         for ino in inos:
             node = self.node(ino)
-            if node is not None and ino in self._pending:
+            if node is not None and ino in self._pending.inos:
                 yield node
 
     def pending_count(self) -> int:
-        return len(self._pending)
+        return len(self._pending.inos)
 
     def is_pending(self, ino: Ino) -> bool:
-        return ino in self._pending
+        return ino in self._pending.inos
 
     def pending_below(self, folder_id: ItemId) -> list[Node]:
         """Return the pending nodes whose item Box has in that folder, wherever the mount shows them."""
@@ -204,7 +204,7 @@ class Tree:
     def vacated(self, folder_id: ItemId, box_name: str) -> Node | None:
         """Return the pending node that has this name at Box, and is shown elsewhere or nowhere here."""
         with self.lock:
-            ino = self._vacated.get((folder_id, fold(box_name)))
+            ino = self._pending.who_vacated(folder_id, box_name)
             return None if ino is None else self._load(ino)
 
     def wanted(self, node: Node) -> Wanted:
@@ -281,7 +281,7 @@ class Tree:
                 raise
             finally:
                 self._change = None
-            woke = bool(change.touched and any(ino in self._pending for ino in change.touched))
+            woke = bool(change.touched and any(ino in self._pending.inos for ino in change.touched))
         if self.watcher is not None:
             for note in change.notes:
                 note(self.watcher)
@@ -393,24 +393,4 @@ class Tree:
             self._recall_pending()
 
     def _recall_pending(self) -> None:
-        self._pending.clear()
-        self._vacated.clear()
-        for row in self.records.pending():
-            node = from_row(row)
-            self._pending.add(node.ino)
-            self._note_vacated(node)
-
-    def _note_vacated(self, node: Node) -> None:
-        remote = node.remote
-        if remote is None or remote.parent_id is None or remote.trashed or node.ino not in self._pending:
-            return
-        parent = None if node.parent is None else self._load(node.parent)
-        if parent is None or not in_place(node, parent):
-            self._vacated[remote.parent_id, fold(remote.name)] = node.ino
-
-    def _forget_vacated(self, node: Node) -> None:
-        remote = node.remote
-        if remote is not None and remote.parent_id is not None and self._vacated:
-            key = (remote.parent_id, fold(remote.name))
-            if self._vacated.get(key) == node.ino:
-                del self._vacated[key]
+        self._pending.recall(from_row(row) for row in self.records.pending())
