@@ -15,6 +15,7 @@ from typing import NamedTuple
 MIB = 1 << 20
 FIRST = 1 * MIB  # with the first read; the head of a large file costs no more than this
 SLACK = 1 * MIB  # of a run
+LATE = 4 * MIB  # how far behind a run a part of it may be noted
 NEAR = 128 * 1024  # of what may become one
 MOST_SEQUENCES = 8
 MOST_ALONE = 4  # remembered of the reads that may begin one
@@ -67,6 +68,9 @@ class Sequence:
             self.slack = SLACK
             return None
         if abs(start - last) > self.slack:
+            if self._window and last - LATE <= start < last:
+                self.next = last
+                return None  # one of several parts that were asked for at once, and overtaken by the others
             self._window = 0
             self.slack = NEAR
             self.from_begin = False

@@ -21,7 +21,7 @@ from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.buffers import Buffers
 from boxfs.core.neighbours import Neighbours, Surroundings
 from boxfs.core.pace import Pace
-from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequence, Sequences
+from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequences
 from boxfs.core.remote import Download
 from boxfs.core.source import WHOLE, Source
 from boxfs.core.version import FileVersion
@@ -318,9 +318,11 @@ class _Reader:
                     source.settle()
                 return done
         sequence = self._sequences.of(offset)
-        if done < len(buffer):
-            self._want(offset + done, stop, sequence)
+        end = sequence.first_stop(offset + done, stop)
+        # Before anything is asked for: of several parts that the kernel has read at once, all belong to the run.
         ahead = sequence.advance(offset, stop, self._reading.connections, self._reading.meanwhile)
+        if done < len(buffer):
+            self._want(offset + done, stop, end)
         if ahead is not None:
             came = source.want(ahead.start, ahead.stop, piece_bytes=ahead.piece)
             sequence.refused(came)
@@ -332,19 +334,18 @@ class _Reader:
                 fruitless += 1
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
-                self._want(offset + done, stop, sequence)
+                self._want(offset + done, stop, sequence.first_stop(offset + done, stop))
         if self._unsure or (stop == source.size and (sequence.from_begin or self._rested)):
             self._unsure = not source.check()
             self._reading.was_read(source.version)
         return done
 
-    def _want(self, start: int, stop: int, sequence: Sequence) -> None:
-        """Have [start, stop) fetched, and what is fetched with it."""
+    def _want(self, start: int, stop: int, end: int) -> None:
+        """Have [start, stop) fetched, and what is fetched with it: up to `end` if that is further."""
         source = self._source
         if source.size <= WHOLE:
             source.want(0, source.size, piece_bytes=WHOLE, least=WHOLE)
             return
-        end = sequence.first_stop(start, stop)
         if end == stop:
             source.want_here(start, stop)
             return

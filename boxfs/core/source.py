@@ -201,8 +201,8 @@ class Source:
         while right is None and self._digest.at > at:
             at = self._digest.at
             with memoryview(bytearray(1)) as one:
-                if self.wait(one, at):
-                    right = self._digest.is_right(self.read_ready)
+                self.wait(one, at)
+            right = self._digest.is_right(self.read_ready)
         if right:
             self._unproven = False
             self._blocks.prove(self.key, True)

@@ -87,3 +87,17 @@ def test_a_line_that_brings_little_while_it_asks_gets_what_it_always_got() -> No
         return [sequence.advance(stop - NEAR, stop, 8, meanwhile) for stop in range(NEAR, 60 * MIB, NEAR)]
 
     assert asked(MIB // 2) == asked(0)
+
+
+def test_a_part_that_others_overtook_ends_no_run() -> None:
+    sequence = Sequences(SIZE).of(0)
+    for start in (0, MIB, 3 * MIB, 2 * MIB, 4 * MIB):
+        sequence.advance(start, start + MIB)
+    assert sequence.from_begin
+    late = sequence.advance(5 * MIB, 6 * MIB)
+    assert sequence.advance(3 * MIB, 4 * MIB) is None
+    assert sequence.from_begin
+    assert late is not None
+    assert sequence.goes_on(6 * MIB)
+    sequence.advance(100 * MIB, 101 * MIB)
+    assert not sequence.from_begin
