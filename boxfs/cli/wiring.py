@@ -274,7 +274,7 @@ class MountedDrive:
             "cache": {"bytes": self.blocks.used_bytes, "limit": self.blocks.limit_bytes},
             "last_event_s": None if found.last_event_ns is None else found.last_event_ns / 1e9,
             "stale_folders": found.stale_folders,
-            "errors": [text for text in (found.why_offline, found.listening_error) if text],
+            "errors": said_once(found.why_offline, found.listening_error),
             "next_try_s": found.next_try_ns / 1e9 if not found.online else None,
             "calls": {**self.counter.told(), "budget": self._request.options.call_budget},
         }
@@ -334,6 +334,11 @@ class MountedDrive:
             self.sync.stop(_STOP_TIMEOUT_S)
         self.files.stop()
         self.closing.close()
+
+
+def said_once(*texts: str | None) -> list[str]:
+    """Return those that say something, each once: the outage and the listening often have one reason."""
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def spare_the_collector() -> None:

@@ -13,6 +13,7 @@ from boxfs.cli.dashboard import Dashboard, History
 from boxfs.cli.metrics import exposition
 from boxfs.cli.status import describe
 from boxfs.cli.top import Rates, view
+from boxfs.cli.wiring import said_once
 
 STATUS: dict[str, Any] = {
     "mountpoint": '/mnt/a "b"',
@@ -147,3 +148,10 @@ def test_the_dashboard_is_for_who_has_the_token(monkeypatch: pytest.MonkeyPatch,
             refused.value.close()
     finally:
         dashboard.close()
+
+
+def test_what_keeps_box_out_of_reach_and_the_news_too_is_said_once() -> None:
+    assert said_once("away", "away") == ["away"]
+    assert said_once(None, "the poll failed") == ["the poll failed"]
+    assert said_once("away", "the poll failed") == ["away", "the poll failed"]
+    assert said_once(None, None) == []
