@@ -311,6 +311,8 @@ class _Reader:
             if source.at_rest:
                 self._rested = True
                 return done
+            if stop == source.size:
+                self._unsure = True  # before it is looked who goes on to them: that one looks after it then
             if self._sequences.is_alone(offset, stop):
                 self._found += 1
                 if self._found >= self._settle_at:
@@ -335,8 +337,11 @@ class _Reader:
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
                 self._want(offset + done, stop, sequence.first_stop(offset + done, stop))
-        if self._unsure or (stop == source.size and (sequence.from_begin or self._rested)):
+        through = stop == source.size and (sequence.from_begin or self._rested)
+        if through or self._unsure:
+            self._unsure = True  # before it is looked what is at hand: who shows the rest meanwhile looks after it
             self._unsure = not source.check()
+        if through:
             self._reading.was_read(source.version)
         return done
 

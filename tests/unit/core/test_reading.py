@@ -14,6 +14,7 @@ import pytest
 
 from boxfs.base.errors import BadReply, Changed, Denied, NoSpace, NotReady, Unreachable
 from boxfs.core.digest import RunningDigest
+from boxfs.core.readahead import Sequences
 from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
 from boxfs.core.source import WrongBytes
 from boxfs.core.version import FileVersion
@@ -563,6 +564,23 @@ def test_the_last_bytes_wait_for_those_before_that_are_still_on_their_way(make: 
         errors = [each.exception(60) for each in (second, last)]
     # Whichever of the two is the later one to look at all of it is told.
     assert [type(error) for error in errors if error] in ([WrongBytes], [WrongBytes] * 2)
+    reader.close()
+
+
+def test_last_bytes_that_are_read_before_the_part_in_front_of_them_is_noted_are_looked_after_by_that_one(
+    make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    assert setup.read(version, 2 * MIB, MIB) == data[-MIB:]
+    setup.box.faults.extend([wrong] * 10)
+    reader = setup.open(version)
+    with monkeypatch.context() as patch:
+        patch.setattr(Sequences, "is_alone", lambda *_: True)
+        assert read(reader, 2 * MIB, MIB) == data[-MIB:]
+    with pytest.raises(WrongBytes):
+        read(reader, 0, 2 * MIB)
     reader.close()
 
 
