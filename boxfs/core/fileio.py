@@ -28,7 +28,7 @@ from boxfs.core.interface import Caller
 from boxfs.core.namespace import Namespace
 from boxfs.core.openfile import Base, OpenFile
 from boxfs.core.openfiles import OpenFiles
-from boxfs.core.source import WrongBytes
+from boxfs.core.proof import WrongBytes
 from boxfs.core.tree import Tree
 
 MAX_SIZE = 1 << 42  # far above what any plan of Box takes; keeps sparse files within what the disk's file system can

@@ -22,8 +22,8 @@ from typing import Any
 from boxfs.base.errors import FsError
 from boxfs.base.types import Etag, Ino, Item, ItemId, VersionId
 from boxfs.core.node import Content, Node
+from boxfs.core.proof import WrongBytes
 from boxfs.core.reading import VersionReader
-from boxfs.core.source import WrongBytes
 from boxfs.store.extents import Extents
 from boxfs.store.spool import SpoolFile
 

@@ -5,8 +5,8 @@ is complete leaves memory (or stays a while, where the disk would not take it). 
 readers of it wait for one fetch.  What nobody waits for yet is fetched over as many connections as `pace.py` says.
 
 A piece that covers a whole small file is shown to nobody before its sha1 is right; of a larger one, the last bytes
-are not shown to who read all the others (`check`).  A piece that makes no progress
-while somebody waits is begun anew over another connection.  What fails is forgotten: the next read asks again.
+are not shown to who read all the others (`check`, `proof.py`).  A piece that makes no progress while somebody waits is
+begun anew over another connection.  What fails is forgotten: the next read asks again.
 
 Lock: `_changed`, over the table of pieces and their state; local disk is touched under it to see what is cached, the
 network never.
@@ -24,10 +24,10 @@ from contextlib import closing
 
 from boxfs.base.errors import BadReply, FsError, Unreachable
 from boxfs.core.buffers import POOLED, Buffers
-from boxfs.core.digest import RunningDigest
 from boxfs.core.fetchfault import for_reader
 from boxfs.core.pace import Pace, Timed
 from boxfs.core.piece import Piece, Pieces
+from boxfs.core.proof import Proof, WrongBytes
 from boxfs.core.reach import MOST, Reach
 from boxfs.core.remote import Download
 from boxfs.core.version import FileVersion
@@ -42,10 +42,6 @@ WHOLE = 1 << 20  # files up to this size are fetched whole, and their sha1 is ch
 HIDDEN = 4 << 20  # of a larger one that comes in one piece, nobody has to wait for the end to see the begin
 STORED_AT_ONCE = 1 << 20  # bytes that go to the block cache while more of the piece comes
 ATTEMPTS = 3  # connections that a piece may be tried over when it stalls
-
-
-class WrongBytes(BadReply):
-    """What came, and was shown but for the last of it, is not what Box told the sha1 of."""
 
 
 class Source:
@@ -74,9 +70,7 @@ class Source:
         self._stall_s = stall_s
         self._patience_s = patience_s
         self._clock = clock
-        # Small files are checked before anybody sees them.
-        checked_whole = version.size <= WHOLE
-        self._digest = RunningDigest(version.size, version.sha1) if version.sha1 and not checked_whole else None
+        self._proof = Proof(version, blocks, shown_proved=version.size <= WHOLE)
         self.reach = Reach(version.size, fits=2 * version.size <= blocks.limit_bytes)
         self._changed = threading.Condition()
         # guarded by _changed
@@ -84,8 +78,6 @@ class Source:
         self._ahead: deque[Piece] = deque()  # to be fetched when it is their turn
         self._under_way = 0  # pieces of these that are being fetched
         self._closed = False
-        # Whether bytes may have come since the sha1 of all was last right; kept with the blocks.
-        self._unproven = self._digest is not None and not blocks.is_proven(self.key)
         # All of it is on disk and proved: nothing to fetch, nothing to check.  Once true, it may be that the cache has
         # dropped some since; then a read finds less than it wants, and `want` sets it to false.
         self.at_rest = False
@@ -186,8 +178,8 @@ class Source:
     def settle(self) -> None:
         """See whether all is `at_rest`.  Hashes nothing; looks at every block."""
         with self._changed:
-            proved = not self._unproven or self._digest is None or self._digest.has_proved()
-            self.at_rest = proved and not self._pieces and self._blocks.holds_all(self.key, self.size)
+            held = not self._pieces and self._blocks.holds_all(self.key, self.size)
+            self.at_rest = held and self._proof.is_there()
 
     def check(self) -> bool:
         """Raise WrongBytes where the bytes that came are not those that Box told the sha1 of; then drop them all.
@@ -195,32 +187,18 @@ class Source:
         For who has read all of the version but its last bytes.  What is still on its way is waited for.  Returns False
         where not all of it is at hand, so that nothing can be said.
         """
-        if self._digest is None or not self._unproven:
-            return True
-        right, at = self._digest.is_right(self.read_ready), -1
-        while right is None and self._digest.at > at:
-            at = self._digest.at
-            with memoryview(bytearray(1)) as one:
-                self.wait(one, at)
-            right = self._digest.is_right(self.read_ready)
-        if right:
-            self._unproven = False
-            self._blocks.prove(self.key, True)
+        right = self._proof.is_right(self.read_ready, self._wait_for)
         if right is False:
             log.warning("file %s came with other bytes than its sha1 says", self.version.file_id)
             self.forget()
             self._blocks.evict(self.key)
-            self._digest.begin_anew()  # only now: who stores a piece goes on with what is at hand
+            self._proof.begin_anew()  # only now: who stores a piece goes on with what is at hand
             raise WrongBytes(f"Box sent other bytes of file {self.version.file_id} than its sha1 says; read it again")
         return right is not None
 
     def _begin_locked(self, start: int, stop: int, *, sticky: bool = False, scattered: bool = False) -> Piece:
         self.at_rest = False
-        if self._digest is not None:
-            self._digest.doubt(start)
-            if not self._unproven:
-                self._unproven = True
-                self._blocks.prove(self.key, False)
+        self._proof.comes(start)
         piece = Piece(start, stop, sticky=sticky, scattered=scattered)
         piece.job = Job(lambda: self._fetch(piece, 0), small=stop - start <= SMALL)
         self._pieces.add(piece)
@@ -261,10 +239,13 @@ class Source:
             raise Unreachable(f"Box sent nothing for {self._patience_s:.0f} s; try again")
         return piece.copy_into(buffer, at)
 
+    def _wait_for(self, at: int, *, urgent: bool = True) -> None:
+        with memoryview(bytearray(1)) as one:
+            self.wait(one, at, urgent=urgent)
+
     def wait_stored(self, at: int) -> None:
         """Wait until the piece with the byte at `at` is complete and stored, if it is on its way.  Raises as `wait`."""
-        with memoryview(bytearray(1)) as one:
-            self.wait(one, at, urgent=False)
+        self._wait_for(at, urgent=False)
         with self._changed:
             while (piece := self._pieces.at(at)) is not None and not piece.done:
                 self._changed.wait(self._patience_s)
@@ -337,8 +318,7 @@ class Source:
                             piece.awaited = piece.stop
                             self._changed.notify_all()
                 if publish:  # what is done with them is cheaper while they are in the processor's cache
-                    if self._digest is not None:
-                        self._digest.offer(begin, buffer[: at - begin])
+                    self._proof.offer(begin, buffer[: at - begin])
                     if at < piece.stop:
                         self._store(piece, at_least=STORED_AT_ONCE)
         if piece.scattered:
@@ -358,8 +338,8 @@ class Source:
                 piece.arrived = piece.stop
             self._changed.notify_all()
         stored = self._store(piece)
-        if error is None and self._digest is not None:
-            self._digest.go_on(self.read_ready)
+        if error is None:
+            self._proof.go_on(self.read_ready)
         with self._changed:
             if piece.done or attempt not in (None, piece.attempt):  # dropped meanwhile, or begun anew
                 return

@@ -14,9 +14,9 @@ import pytest
 
 from boxfs.base.errors import BadReply, Changed, Denied, NoSpace, NotReady, Unreachable
 from boxfs.core.digest import RunningDigest
+from boxfs.core.proof import WrongBytes
 from boxfs.core.readahead import Sequences
 from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
-from boxfs.core.source import WrongBytes
 from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
