@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 from collections.abc import Callable
 
 import click
@@ -23,6 +24,8 @@ from boxfs.cli.ready import Parent, Systemd
 
 log = logging.getLogger("boxfs.mount")
 
+MOST_FILES = 65536  # open at once: blocks of the cache, edited files, connections; as the systemd units have it
+
 
 def run_mount(request: Request) -> int:
     """Mount in this process and stay until it is unmounted.  Raises CliError with the reason why it cannot."""
@@ -33,6 +36,7 @@ def run_mount(request: Request) -> int:
             check_fuse()
             check_others_allowed(request.options)
             check_mountpoint(request.mountpoint, nonempty=request.options.nonempty)
+            _allow_many_files()
             if parent.waits:
                 os.chdir("/")  # keeps no other file system busy
             cache = CacheFolder(request.cache_dir, str(request.mountpoint), _waiting(parent, systemd))
@@ -64,6 +68,14 @@ def run_mount(request: Request) -> int:
         log.exception("the mount failed")
         parent.tell(error=f"internal error: {type(error).__name__}: {error}", code=Exit.INTERNAL)
         raise
+
+
+def _allow_many_files() -> None:
+    """Shells give 1,024, which a mount with many edited files comes to; as many as we may, without a word if fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _waiting(parent: Parent, systemd: Systemd) -> Callable[[str], None]:

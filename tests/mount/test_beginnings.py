@@ -1,11 +1,13 @@
 """What a mount asks of Box when it begins, and what it does where it cannot know whose cache or whose token it has."""
 
 import os
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from boxfs.cli.running import MOST_FILES
 from tests.support.box import OTHER_TOKEN, Box
 from tests.support.mounting import Mounted, MountFailed, eventually
 
@@ -195,3 +197,19 @@ def test_a_cache_of_nobody_knows_whose_does_not_begin_with_another_token_and_wit
     with pytest.raises(MountFailed, match="was never asked") as caught:
         m.start()
     assert caught.value.code == 69
+
+
+def test_a_mount_may_have_more_files_open_than_a_shell(box: Box, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    m = Mounted(box.url, tmp_path, start=False)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+        try:
+            m.start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        limits = Path(f"/proc/{m.pid}/limits").read_text()
+        (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+        assert int(line.split()[3]) == min(hard, MOST_FILES)
+    finally:
+        m.close()
