@@ -194,7 +194,7 @@ WORKLOADS = (
              "200 MiB, sequential, cold, 142 MB/s a connection (what rclone read when the goal was set)", _read_all,
              account="200M", prepare=_LARGE, bandwidth=142_000_000, goal=2,
              budget=Budget(Calls(3, 100, 202), Calls(3, 20, 21)), held_by=HELD_BY_TWIN + "[seq-cold]",
-             limits=Limits("some connections, then the processors")),
+             limits=Limits("four connections, then the processors", connections=4)),
     Workload("seq-cold-50ms", "reading", "200 MiB, sequential, cold, no limit, 50 ms", _read_all, account="200M",
              prepare=_LARGE, latency_s=0.05, budget=Budget(Calls(3, 100, 202), Calls(3, 20, 21)),
              held_by=HELD_BY_TWIN + "[seq-cold]",
