@@ -103,7 +103,7 @@ def _without_process(place: Path, *, lazy: bool) -> int:
 def _is_dead(place: Path) -> bool:
     """Say whether a mount stands there whose process is gone."""
     try:
-        os.stat(place)
+        mountpoint_table.ask(str(place), "fuse.boxfs")
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False

@@ -67,7 +67,7 @@ def prepare(path: str, *, subtype: str, nonempty: bool) -> str:
         raise FuseMissing(
             "/dev/fuse is missing: modprobe fuse (in a container: --device /dev/fuse --cap-add SYS_ADMIN)"
         )
-    status = _look(path)
+    status = _look(path, f"fuse.{subtype}")
     if status is None:
         raise MountError(f"mount point {path} does not exist: create it with mkdir")
     if not stat.S_ISDIR(status.st_mode):
@@ -88,10 +88,22 @@ def prepare(path: str, *, subtype: str, nonempty: bool) -> str:
     return real
 
 
-def _look(path: str) -> os.stat_result | None:
+def ask(path: str, kind: str) -> os.stat_result:
+    """stat(2) that notices a dead mount of that kind, which the kernel may answer for from what it holds.
+
+    Raises OSError, with ENOTCONN where nobody is behind the mount.
+    """
+    status = os.stat(path)
+    mounted = mounted_at(real_path(path))
+    if mounted is not None and mounted.kind == kind:
+        os.statvfs(path)
+    return status
+
+
+def _look(path: str, kind: str) -> os.stat_result | None:
     for _ in range(8):  # dead mounts may be stacked
         try:
-            return os.stat(path)
+            return ask(path, kind)
         except FileNotFoundError:
             return None
         except NotADirectoryError:

@@ -75,3 +75,30 @@ def test_who_ends_late_leaves_the_next_mount_of_the_place_its_socket(mounted: Mo
         assert mounted.ended() == 0
         assert other.status()["pid"] == other.pid
         assert other.unmount().returncode == 0
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_mount_over_a_killed_one_takes_its_place(mount: Callable[..., Mounted], looked_at: bool) -> None:
+    """Also where the kernel answers stat(2) of the dead one from what it holds."""
+    m = mount()
+    (m.path / "a").write_text("kept")
+    if looked_at:
+        os.stat(m.path)  # the last thing: a listing changes what is held
+    m.signal(signal.SIGKILL)
+    assert m.ended() == -signal.SIGKILL
+    m.start()
+    assert (m.path / "a").read_text() == "kept"
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+        assert [line.split()[4] for line in table].count(str(m.path)) == 1
+
+
+def test_umount_of_a_killed_mount_says_what_is_kept(mount: Callable[..., Mounted]) -> None:
+    m = mount(options=["settle=600"])
+    (m.path / "a").write_text("kept")
+    os.stat(m.path)
+    m.signal(signal.SIGKILL)
+    m.ended()
+    done = m.run("umount", str(m.path))
+    assert (done.returncode, "its process was dead" in done.stderr) == (0, True), done.stderr
+    m.start()
+    assert (m.path / "a").read_text() == "kept"
