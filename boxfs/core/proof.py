@@ -6,6 +6,7 @@ Of the others the cache remembers which were right as a whole: what comes again 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from boxfs.base.errors import BadReply
@@ -24,6 +25,9 @@ class Proof:
         self._key = version.key
         self._blocks = blocks
         self._digest = RunningDigest(version.size, version.sha1) if version.sha1 and not shown_proved else None
+        self._lock = threading.Lock()  # that of the blocks' table is taken with it held
+        # guarded by _lock
+        self._begun = 0  # how often bytes were about to be fetched
         # Whether bytes may have come since the sha1 of all was last right; kept with the blocks.
         self._unproven = self._digest is not None and not blocks.is_proven(self._key)
 
@@ -31,9 +35,11 @@ class Proof:
         """Bytes from `start` on are about to be fetched.  One thread at a time."""
         if self._digest is not None:
             self._digest.doubt(start)
-            if not self._unproven:
-                self._unproven = True
-                self._blocks.prove(self._key, False)
+            with self._lock:
+                self._begun += 1
+                if not self._unproven:
+                    self._unproven = True
+                    self._blocks.prove(self._key, False)
 
     def offer(self, start: int, data: memoryview) -> None:
         """[start, start + len(data)) has come."""
@@ -49,21 +55,24 @@ class Proof:
         """Whether nothing is left to prove, as far as can be told at once."""
         return not self._unproven or self._digest is None or self._digest.has_proved()
 
-    def is_right(self, read_ready: ReadReady, wait: Callable[[int], object]) -> bool | None:
+    def is_right(self, read_ready: ReadReady, wait: Callable[[int], object] | None) -> bool | None:
         """Return whether the whole is right; None where not all of it is at hand.
 
         wait: returns when the byte at that offset is at hand, if it is on its way.  Raises what that raises.
+        None: nothing is waited for.
         """
         if self._digest is None or not self._unproven:
             return True
-        right, at = self._digest.is_right(read_ready), -1
-        while right is None and self._digest.at > at:
+        begun, right, at = self._begun, self._digest.is_right(read_ready), -1
+        while wait is not None and right is None and self._digest.at > at:
             at = self._digest.at
             wait(at)
-            right = self._digest.is_right(read_ready)
+            begun, right = self._begun, self._digest.is_right(read_ready)
         if right:
-            self._unproven = False
-            self._blocks.prove(self._key, True)
+            with self._lock:
+                if self._begun == begun:  # else what comes anew is not what was looked at
+                    self._unproven = False
+                    self._blocks.prove(self._key, True)
         return right
 
     def begin_anew(self) -> None:

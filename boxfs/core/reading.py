@@ -21,7 +21,7 @@ from boxfs.base.types import Ino, ItemId, VersionId
 from boxfs.core.buffers import Buffers
 from boxfs.core.neighbours import Neighbours, Surroundings
 from boxfs.core.pace import Pace
-from boxfs.core.readahead import FIRST, LARGEST_PIECE, MIB, Sequences
+from boxfs.core.readahead import FIRST, LARGEST_PIECE, LATE, MIB, Sequences
 from boxfs.core.remote import Download
 from boxfs.core.source import WHOLE, Source
 from boxfs.core.version import FileVersion
@@ -293,6 +293,7 @@ class _Reader:
         self._found = 0  # reads that found all they wanted
         self._settle_at = SETTLE_AFTER
         self._unsure = False  # the last bytes were read, and not all before them were at hand
+        self._end = source.size  # such reads began here or further on
         self._closed = False
 
     def read_into(self, buffer: memoryview, offset: int, *, cached_only: bool = False) -> int:
@@ -312,6 +313,7 @@ class _Reader:
                 self._rested = True
                 return done
             if stop == source.size:
+                self._end = min(self._end, offset)
                 self._unsure = True  # before it is looked who goes on to them: that one looks after it then
             if self._sequences.is_alone(offset, stop):
                 self._found += 1
@@ -337,10 +339,13 @@ class _Reader:
                 if fruitless > MOST_ROUNDS:
                     raise Unreachable("what comes from Box does not stay long enough to be read; try again")
                 self._want(offset + done, stop, sequence.first_stop(offset + done, stop))
-        through = stop == source.size and (sequence.from_begin or self._rested)
-        if through or self._unsure:
+        from_begin = sequence.from_begin or self._rested
+        through = stop == source.size and from_begin
+        if through:
+            self._end = min(self._end, offset)
+        if through or (self._unsure and from_begin and (sequence.next or 0) >= self._end - LATE):
             self._unsure = True  # before it is looked what is at hand: who shows the rest meanwhile looks after it
-            self._unsure = not source.check()
+            self._unsure = not source.check(waits=through)
         if through:
             self._reading.was_read(source.version)
         return done

@@ -584,6 +584,28 @@ def test_last_bytes_that_are_read_before_the_part_in_front_of_them_is_noted_are_
     reader.close()
 
 
+def test_who_has_looked_at_the_end_waits_for_nothing_but_what_is_read(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(16 * MIB)
+    reader = setup.open(setup.box.add("7", data))
+    for _ in range(2):  # the second finds it: a table of contents, say
+        assert read(reader, len(data) - BLOCK, BLOCK) == data[-BLOCK:]
+    go = threading.Event()
+    in_time: list[bool] = []
+
+    def halts(right: Iterator[bytes]) -> Iterator[bytes]:
+        yield next(right)
+        in_time.append(go.wait(30))
+        yield from right
+
+    setup.box.faults.append(halts)
+    assert read(reader, 0, 1000) == data[:1000]
+    go.set()
+    assert read_through(reader, len(data)) == data
+    reader.close()
+    assert in_time == [True]
+
+
 def test_what_was_proven_once_is_not_hashed_again(make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch) -> None:
     setup = make()
     data = content(3 * MIB)
