@@ -192,12 +192,13 @@ class Reading:
                         asked, window, piece_bytes=PINNED_PIECE, least=PINNED_PIECE if asked == at else 0
                     )
                 start, at = at, min(at - at % PINNED_PIECE + PINNED_PIECE, version.size)
-                source.wait_stored(at - 1)
+                source.wait_stored(start, at)
                 if self._blocks.missing(source.key, version.size, start, at):  # it failed before it was waited for?
+                    source.error = None
                     source.want(start, at, piece_bytes=PINNED_PIECE, least=PINNED_PIECE)
-                    source.wait_stored(at - 1)
+                    source.wait_stored(start, at)
                     if self._blocks.missing(source.key, version.size, start, at):
-                        raise NoSpace(NO_ROOM)
+                        raise source.error or NoSpace(NO_ROOM)
                 asked = max(asked, at)
                 if progress is not None:
                     progress(at, version.size)

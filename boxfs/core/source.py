@@ -81,6 +81,7 @@ class Source:
         # All of it is on disk and proved: nothing to fetch, nothing to check.  Once true, it may be that the cache has
         # dropped some since; then a read finds less than it wants, and `want` sets it to false.
         self.at_rest = False
+        self.error: FsError | None = None  # of the piece that failed last
         self.users = 0  # guarded by Reading's lock
 
     # Reading
@@ -243,14 +244,15 @@ class Source:
         with memoryview(bytearray(1)) as one:
             self.wait(one, at, urgent=urgent)
 
-    def wait_stored(self, at: int) -> None:
-        """Wait until the piece with the byte at `at` is complete and stored, if it is on its way.  Raises as `wait`."""
-        self._wait_for(at, urgent=False)
-        with self._changed:
-            while (piece := self._pieces.at(at)) is not None and not piece.done:
-                self._changed.wait(self._patience_s)
-            if piece is not None and piece.error is not None:
-                raise piece.error
+    def wait_stored(self, start: int, stop: int) -> None:
+        """Wait until all of [start, stop) that is on its way is complete and stored.  Raises as `wait`."""
+        for at in range(start - start % BLOCK, stop, BLOCK):
+            self._wait_for(at, urgent=False)
+            with self._changed:
+                while (piece := self._pieces.at(at)) is not None and not piece.done:
+                    self._changed.wait(self._patience_s)
+                if piece is not None and piece.error is not None:
+                    raise piece.error
 
     def _try_anew_locked(self, piece: Piece, now: float) -> None:
         piece.attempt += 1
@@ -345,6 +347,7 @@ class Source:
                 return
             piece.done = True
             piece.error = error
+            self.error = error or self.error
             memory = piece.buffer
             if stored or error is not None:
                 self._pieces.remove(piece)

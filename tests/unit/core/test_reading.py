@@ -17,6 +17,7 @@ from boxfs.core.digest import RunningDigest
 from boxfs.core.proof import WrongBytes
 from boxfs.core.readahead import Sequences
 from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
+from boxfs.core.source import Source
 from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
@@ -253,6 +254,12 @@ def defect(right: Iterator[bytes]) -> Iterator[bytes]:
 
 def gone(right: Iterator[bytes]) -> Iterator[bytes]:
     return ScriptedBox().read("none", 0, 1)
+
+
+def denied(right: Iterator[bytes]) -> Iterator[bytes]:
+    if next(right):
+        raise Denied("403")
+    yield from right
 
 
 def wrong(right: Iterator[bytes]) -> Iterator[bytes]:
@@ -722,6 +729,45 @@ def test_fetch_all_says_what_went_wrong_also_of_what_failed_before_it_was_waited
             setup.reading.fetch_all(version)
     setup.reading.fetch_all(version)
     assert setup.reading.cached_bytes(version) == version.size
+
+
+def test_fetch_all_waits_for_what_is_missing_before_bytes_that_are_here(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = content(3 * MIB)
+    version = setup.box.add("7", data)
+    reader = setup.open(version)
+    for at in (2 * MIB, MIB, len(data) - BLOCK):
+        assert read(reader, at, BLOCK) == data[at : at + BLOCK]
+    reader.close()
+    go = threading.Event()
+
+    def late(right: Iterator[bytes]) -> Iterator[bytes]:
+        go.wait(0.2)  # so that it is looked for while it is on its way
+        yield from right
+
+    setup.box.faults.extend([late] * 5)
+    setup.reading.fetch_all(version)
+    assert setup.reading.cached_bytes(version) == version.size
+
+
+def test_fetch_all_says_what_went_wrong_also_of_what_failed_twice_before_it_was_waited_for(
+    make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make()
+    version = setup.box.add("7", content(3 * MIB))
+    want = Source.want
+
+    def want_and_see_it_fail(source: Source, *given: int, **options: int) -> int:
+        came = want(source, *given, **options)  # type: ignore[arg-type]
+        with contextlib.suppress(Denied):
+            source.wait_stored(0, source.size)
+        return came
+
+    setup.box.faults.extend([denied] * 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Source, "want", want_and_see_it_fail)
+        with pytest.raises(Denied):
+            setup.reading.fetch_all(version)
 
 
 def test_fetch_all_asks_for_nothing_that_there_is_no_room_for(make: Callable[..., Setup]) -> None:
