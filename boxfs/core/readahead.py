@@ -59,8 +59,9 @@ class Sequence:
 
         meanwhile: bytes that one of them brings in the time that asking takes.
         """
-        last, self.next = self.next, stop
+        last = self.next
         if last is None:
+            self.next = stop
             self.from_begin = start == 0
             if start != 0:
                 return None
@@ -69,8 +70,8 @@ class Sequence:
             return None
         if abs(start - last) > self.slack:
             if self._window and last - LATE <= start < last:
-                self.next = last
                 return None  # one of several parts that were asked for at once, and overtaken by the others
+            self.next = stop
             self._window = 0
             self.slack = NEAR
             self.from_begin = False

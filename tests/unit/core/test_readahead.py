@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from boxfs.core.readahead import FIRST, MIB, NEAR, Sequences
+from boxfs.core.readahead import FIRST, MIB, NEAR, Sequence, Sequences
 
 SIZE = 200 * MIB
 FEW = 4096
@@ -87,6 +87,24 @@ def test_a_line_that_brings_little_while_it_asks_gets_what_it_always_got() -> No
         return [sequence.advance(stop - NEAR, stop, 8, meanwhile) for stop in range(NEAR, 60 * MIB, NEAR)]
 
     assert asked(MIB // 2) == asked(0)
+
+
+class Watched(Sequence):
+    """Notes all that others may see of where it goes on."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "next":
+            self.__dict__.setdefault("seen", []).append(value)
+
+
+def test_who_reads_at_the_same_time_never_sees_a_run_go_back() -> None:
+    sequence = Watched(SIZE)
+    for start in (0, MIB, 3 * MIB // 2, 2 * MIB, 3 * MIB, 5 * MIB // 2, 4 * MIB, 2 * MIB):
+        sequence.advance(start, start + MIB // 2)
+    seen: list[int] = [each for each in sequence.__dict__["seen"] if each is not None]
+    assert seen == sorted(seen)
+    assert sequence.from_begin
 
 
 def test_a_part_that_others_overtook_ends_no_run() -> None:
