@@ -1,8 +1,9 @@
 """Reach: how much a read in the middle of a file fetches.  Pure arithmetic, no I/O.
 
-Whoever asks Box for a block waits for the answer first; what else comes in that time costs nobody a moment.  So where
-reads here and there go on, each fetches as much as comes in about the time that the asking takes, from where it wants
-bytes forwards: more than the last time while that holds, half as much where it took far longer.
+Whoever asks Box for a block waits for the answer first; what else comes in that time costs nobody much.  So where
+reads here and there go on, each fetches the range around it that comes in about the time that the asking takes: larger
+than the last time while that holds, half as large where it took far longer.  Ranges meet end to end, so a read at the
+end of one waits for what lies before it, about as long as the asking took at most.
 
 The price is bytes that nobody may want.  So nothing grows before such reads have fetched a part of the file that is
 worth the name; when they have fetched half of it, each brings some of what is missing as well, so that no more than
@@ -40,7 +41,7 @@ class Reach:
     def around(self, start: int, stop: int) -> tuple[int, int]:
         """Return the range, in whole blocks, that a read of [start, stop) should fetch where nothing of it is here.
 
-        Ranges of different reads meet end to end: no small gaps are left between them, each worth a request.
+        No small gaps are left between those of different reads, each worth a request.
         """
         reach = self.bytes
         return start - start % reach, min(-(-stop // reach) * reach, self._size)
