@@ -96,7 +96,7 @@ class Ground:
     def _listed(self, ino: Ino) -> Node:
         """Return the folder with all its children in the tree.  Raises NotFound, NotADirectory, Unreachable."""
         folder = self._folder(ino)
-        if folder.complete and folder.stale is None:
+        if folder.is_listed:
             return folder
         why = self.why_offline()
         if folder.complete and (why is not None or time.monotonic() < self._ask_after):

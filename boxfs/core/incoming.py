@@ -63,7 +63,7 @@ class Incoming:
 
     def _list_unless_known(self, ino: Ino, background: bool) -> tuple[Node, bool]:
         node = self._tree.node(ino)
-        if node is not None and node.complete and node.stale is None:
+        if node is not None and node.is_listed:
             return node, False
         return self._list(ino, background), True
 
@@ -255,7 +255,7 @@ class Incoming:
         tree = self._tree
         for ino in tree.records.folders(stale=False):
             node = change.node(Ino(ino))
-            if node is not None and node.complete and node.stale is None:
+            if node is not None and node.is_listed:
                 change.put(replace(node, stale=why))
         change.everything_changed()
 

@@ -218,7 +218,7 @@ class Making:
     def _delete(self, call: Delete, node: Node) -> None:
         remote = node.remote
         assert remote is not None
-        if call.kind is Kind.FOLDER and len(call.covers) > 1 and (node.stale is not None or not node.complete):
+        if call.kind is Kind.FOLDER and len(call.covers) > 1 and not node.is_listed:
             self._incoming.listed(node.ino)
             return
         etag = remote.etag if call.kind is not Kind.FOLDER else None

@@ -48,7 +48,7 @@ class Namespace(Ground):
         node = self.tree.child(parent, name)
         if node is not None:
             folder = self.tree.node(parent)
-            if folder is not None and folder.complete and folder.stale is None:
+            if folder is not None and folder.is_listed:
                 return node
         self._listed(parent)
         node = self.tree.child(parent, name)

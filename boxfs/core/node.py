@@ -113,6 +113,11 @@ class Node:
         return self.kind is Kind.FOLDER
 
     @property
+    def is_listed(self) -> bool:
+        """Of a folder: all its children are known, and nothing says that they may be others by now."""
+        return self.complete and self.stale is None
+
+    @property
     def is_shown(self) -> bool:
         """The mount shows it: it is the root, or has a name in a folder."""
         return self.parent is not None or self.ino == ROOT_INO

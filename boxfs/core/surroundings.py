@@ -76,4 +76,4 @@ class TreeSurroundings:
     def is_listed(self, folder: Ino) -> bool:
         """Whether the table holds all of the folder; also true of one that Box does not have."""
         node = self._tree.node(folder)
-        return node is None or node.remote is None or (node.complete and node.stale is None)
+        return node is None or node.remote is None or node.is_listed
