@@ -74,18 +74,30 @@ class _Run:
             list(siblings),  # by name, as a listing has them
             sorted(siblings, key=lambda each: each.ino),
         ]
+        self._places = [{each.ino: place for place, each in enumerate(order)} for order in self.orders]
         self.orders += [order[::-1] for order in self.orders]
-        self.places = [{each.ino: place for place, each in enumerate(order)} for order in self.orders]
         self.last = [-1] * len(self.orders)
         self.streak = [0] * len(self.orders)
         self.opened = 0
         self.walk = walk or _Walk()
         self.recognised = walk is not None
 
+    def __contains__(self, ino: Ino) -> bool:
+        return ino in self._places[0]
+
+    def version(self, ino: Ino) -> FileVersion:
+        return self.orders[0][self._places[0][ino]].version
+
+    def place(self, ino: Ino, order: int) -> int | None:
+        """Return where the file is in that order, None where it is not in the folder."""
+        place = self._places[order % len(self._places)].get(ino)
+        backwards = order >= len(self._places)
+        return len(self.orders[order]) - 1 - place if backwards and place is not None else place
+
     def note(self, ino: Ino) -> int | None:
         """Note an open; return its place in the order that the walk takes, None where it takes none (yet)."""
-        for number, places in enumerate(self.places):
-            place = places.get(ino)
+        for number in range(len(self.orders)):
+            place = self.place(ino, number)
             if place is None:
                 return None
             in_a_row = 0 < place - self.last[number] <= GAP
@@ -160,7 +172,7 @@ class Neighbours:
 
     def _note(self, folder: Ino, ino: Ino) -> None:
         run = self._runs.get(folder)
-        if run is None or ino not in run.places[0]:
+        if run is None or ino not in run:
             run = self._begin(folder, ino)
             if run is None:
                 return
@@ -171,7 +183,7 @@ class Neighbours:
             self._fetch_ahead(folder, run, place)
 
     def _reads(self, run: _Run, ino: Ino) -> None:
-        version = run.orders[0][run.places[0][ino]].version
+        version = run.version(ino)
         if version.size > HEAD:
             run.walk.unread += 1
             self._readers[version] = run.walk
@@ -195,14 +207,16 @@ class Neighbours:
             self._runs.popitem(last=False)
         if first is not None and first != ino:
             run.note(first)
-            if first in run.places[0]:
+            if first in run:
                 self._reads(run, first)
-        return run if ino in run.places[0] else None
+        return run if ino in run else None
 
     def _fetch_ahead(self, folder: Ino, run: _Run, place: int) -> None:
-        walk, order, places = run.walk, run.orders[run.walk.order], run.places[run.walk.order]
-        for ino in [ino for ino in walk.ahead if places.get(ino, place + 1) <= place]:
-            del walk.ahead[ino]  # it was passed over
+        walk, order = run.walk, run.orders[run.walk.order]
+        for ino in list(walk.ahead):
+            at = run.place(ino, walk.order)
+            if at is not None and at <= place:
+                del walk.ahead[ino]  # it was passed over
         most = min(max(4, walk.opened), MOST_AHEAD)
         if not self._fetch(walk, order[place + 1 :], most):
             return

@@ -203,7 +203,7 @@ class Reading:
                 if progress is not None:
                     progress(at, version.size)
             source.check()
-            if self._blocks.missing(source.key, version.size, 0, version.size):
+            if not self._blocks.holds_all(source.key, version.size):
                 raise NoSpace(NO_ROOM)
         finally:
             self._release(source)

@@ -62,8 +62,16 @@ def read(reader, offset: int, length: int) -> bytes:  # type: ignore[no-untyped-
     return bytes(buffer[: reader.read_into(memoryview(buffer), offset)])
 
 
-def read_through(reader, size: int, step: int = 128 * 1024) -> bytes:  # type: ignore[no-untyped-def]
-    return b"".join(read(reader, at, step) for at in range(0, size, step))
+def read_through(reader, size: int, step: int = 128 * 1024, start: int = 0) -> bytes:  # type: ignore[no-untyped-def]
+    return b"".join(read(reader, at, step) for at in range(start, size, step))
+
+
+def refused_then_right(reader, data: bytes, start: int = 0) -> None:  # type: ignore[no-untyped-def]
+    """Wrong bytes have come: who reads from `start` to the end is told; who reads all of it then gets right ones."""
+    with pytest.raises(BadReply):
+        read_through(reader, len(data), start=start)
+    assert read_through(reader, len(data)) == data
+    reader.close()
 
 
 @pytest.fixture
@@ -145,7 +153,7 @@ def test_tail_and_random_reads_fetch_what_they_touch(make: Callable[..., Setup])
     assert setup.read(version, 17 * MIB + 5, 4096) == data[17 * MIB + 5 : 17 * MIB + 4101]
     assert setup.box.sent == BLOCK
     tail = setup.open(version)
-    assert read_through_from(tail, len(data) - MIB, len(data)) == data[-MIB:]
+    assert read_through(tail, len(data), start=len(data) - MIB) == data[-MIB:]
     tail.close()
     assert setup.box.sent <= BLOCK + MIB + BLOCK
     before = setup.box.sent
@@ -183,10 +191,6 @@ def test_reads_here_and_there_fetch_a_block_each_where_an_answer_comes_at_once(m
         assert read(reader, number * BLOCK + 50, 4096) == data[number * BLOCK + 50 : number * BLOCK + 4146]
     reader.close()
     assert setup.box.sent <= 61 * BLOCK + 8 * MIB  # neighbours in a row are a run
-
-
-def read_through_from(reader, start: int, stop: int) -> bytes:  # type: ignore[no-untyped-def]
-    return b"".join(read(reader, at, 128 * 1024) for at in range(start, stop, 128 * 1024))
 
 
 def test_readers_of_one_place_wait_for_one_fetch(make: Callable[..., Setup]) -> None:
@@ -314,10 +318,7 @@ def test_bytes_that_come_again_after_an_eviction_are_proved_again(make: Callable
     assert read_through(reader, len(data)) == data
     setup.reading.evict(version)
     setup.box.faults.append(wrong)
-    with pytest.raises(BadReply):
-        read_through(reader, len(data))
-    assert read_through(reader, len(data)) == data
-    reader.close()
+    refused_then_right(reader, data)
 
 
 def test_bytes_that_come_again_in_the_middle_of_a_cached_file_are_proved(make: Callable[..., Setup]) -> None:
@@ -332,10 +333,7 @@ def test_bytes_that_come_again_in_the_middle_of_a_cached_file_are_proved(make: C
     setup.reading.evict(version)
     assert setup.read(version, 0, MIB) == data[:MIB]
     setup.box.faults.append(wrong)
-    with pytest.raises(BadReply):
-        read_through_from(reader, MIB, len(data))
-    assert read_through(reader, len(data)) == data
-    reader.close()
+    refused_then_right(reader, data, start=MIB)
 
 
 def test_a_stalled_connection_is_replaced(make: Callable[..., Setup]) -> None:
@@ -533,10 +531,7 @@ def test_wrong_bytes_that_came_by_parts_are_not_read_through_later(make: Callabl
     setup.blocks = Blocks(setup.folder, 256 * MIB)
     setup.reading = Reading(setup.box, setup.blocks)
     reader = setup.open(version)
-    with pytest.raises(BadReply):
-        read_through(reader, len(data))
-    assert read_through(reader, len(data)) == data
-    reader.close()
+    refused_then_right(reader, data)
 
 
 def test_the_last_bytes_wait_for_those_before_that_are_still_on_their_way(make: Callable[..., Setup]) -> None:
