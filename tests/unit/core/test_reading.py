@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from boxfs.base.errors import BadReply, Changed, Denied, NoSpace, NotReady, Unreachable
+from boxfs.base.types import Ino
 from boxfs.core.digest import RunningDigest
+from boxfs.core.neighbours import Sibling
 from boxfs.core.proof import WrongBytes
 from boxfs.core.readahead import Sequences
 from boxfs.core.reading import MOST_THREADS, NotCached, Reading, ReadingOptions
@@ -22,6 +24,7 @@ from boxfs.core.version import FileVersion
 from boxfs.store.blocks import Blocks
 from boxfs.store.segment import BLOCK
 from tests.support.downloads import ScriptedBox, content
+from tests.support.waiting import until
 
 MIB = 1 << 20
 
@@ -523,10 +526,7 @@ def test_wrong_bytes_that_came_by_parts_are_not_read_through_later(make: Callabl
     for at in (2 * MIB, MIB, 0):
         setup.box.faults.extend([wrong] if at == MIB else [])
         setup.read(version, at, MIB)
-    deadline = time.monotonic() + 60
-    while setup.reading.cached_bytes(version) < len(data):  # shown before it is stored
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    until(lambda: setup.reading.cached_bytes(version) >= len(data))  # shown before it is stored
     setup.close()
     setup.blocks = Blocks(setup.folder, 256 * MIB)
     setup.reading = Reading(setup.box, setup.blocks)
@@ -558,10 +558,7 @@ def test_the_last_bytes_wait_for_those_before_that_are_still_on_their_way(make: 
         second = pool.submit(read, reader, MIB, MIB)
         assert under_way.wait(60)
         last = pool.submit(read, reader, 2 * MIB, MIB)
-        deadline = time.monotonic() + 60
-        while setup.reading.cached_bytes(version) < 2 * MIB:  # the last ones are here
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
+        until(lambda: setup.reading.cached_bytes(version) >= 2 * MIB)  # the last ones are here
         go.set()
         errors = [each.exception(60) for each in (second, last)]
     # Whichever of the two is the later one to look at all of it is told.
@@ -784,3 +781,30 @@ def test_fetch_all_asks_for_nothing_that_there_is_no_room_for(make: Callable[...
     setup.reading.unpin(small)
     setup.reading.fetch_all(middle)
     assert setup.reading.cached_bytes(middle) == middle.size
+
+
+class Folder:
+    """What lies around files of one folder."""
+
+    def __init__(self, versions: list[FileVersion]) -> None:
+        self._siblings = [Sibling(Ino(n), f"f{n}", version) for n, version in enumerate(versions, 1)]
+
+    def siblings(self, _folder: Ino) -> list[Sibling]:
+        return self._siblings
+
+    def next_folder(self, _folder: Ino) -> None:
+        return None
+
+
+def test_files_in_a_row_that_are_read_through_are_fetched_ahead_whole(make: Callable[..., Setup]) -> None:
+    setup = make()
+    data = [content(2 * MIB + n, n) for n in range(8)]
+    versions = [setup.box.add(str(n), each, file_id=str(n)) for n, each in enumerate(data)]
+    setup.reading.watch(Folder(versions))
+    for n, version in enumerate(versions[:5]):
+        setup.reading.opened(Ino(100), Ino(n + 1))
+        reader = setup.open(version)
+        assert read_through(reader, version.size) == data[n]
+        reader.close()
+    until(lambda: all(setup.reading.cached_bytes(version) == version.size for version in versions[5:7]))
+    assert {name for name, *_ in setup.box.asked} >= {"5", "6"}
